@@ -1,0 +1,1 @@
+"""The privacy core: pure functions over polars frames and numpy arrays."""

@@ -1,0 +1,1 @@
+"""Everything that touches the world: sources, builds, packages, the command line."""

@@ -1,0 +1,1 @@
+"""What data is: roles, declarations, requests, policies, manifests. No algorithms, no files."""

@@ -1,0 +1,1 @@
+"""Synthetic learners: seeded worlds for tests and demos. No real person is in them."""
