@@ -136,8 +136,8 @@ class ViewColumn(BaseModel):
         aggregate: how the raw rows of one (learner) or (learner, item) become one value.
         where: raw column -> admitted values; other rows are not counted.
         relabel: value -> released value, before any generalization.
-        missing: the released value where the source has none. For a count or a sum, which is 0
-            where no row exists, it is never used.
+        missing: the released value where the source has none: a leaf of its own, or one of the
+            column's declared values. A count or a sum is 0 where no row exists.
         bins: the ladder of a number; or
         hierarchy: the name of a hierarchy table shipped beside the declaration; or neither: the
             values, then `*`.
@@ -166,6 +166,8 @@ class ViewColumn(BaseModel):
         given = [x for x in (self.bins, self.hierarchy, self.values) if x is not None]
         if self.role is not Role.ITEM and len(given) != 1:
             raise ValueError("give exactly one of bins, hierarchy, values")
+        if self.bins is not None and self.missing != MISSING:
+            raise ValueError(f"a binned column's unknown value is {MISSING!r}")
         if self.missing == WITHHELD:
             raise ValueError(f"missing may not be {WITHHELD!r}: that label means withheld")
         return self
@@ -230,8 +232,8 @@ class Family(BaseModel):
     def _table_faults(self) -> list[str]:
         both = sorted(set(self.tables) & set(self.dropped))
         faults = [f"tables.{name} is both declared and dropped" for name in both]
-        if self.partner_pattern and re.compile(self.partner_pattern).groups != 1:
-            faults.append("partner_pattern must have exactly one group")
+        if self.partner_pattern and _groups(self.partner_pattern) != 1:
+            faults.append("partner_pattern must be a regular expression with exactly one group")
         if sum(t.learners for t in self.tables.values()) > 1:
             faults.append("only one table may say learners = true")
         return faults
@@ -246,6 +248,8 @@ class Family(BaseModel):
             if view.run:
                 uses.append((view.table, view.run))
             for name, column in view.columns.items():
+                if column.role is Role.QUASI_IDENTIFIER and view.grain is not Grain.LEARNER:
+                    faults.append(f"{where}.{name}: quasi-identifiers stand in views.learners")
                 table = column.table or view.table
                 uses += [(table, column.column or name), *((table, c) for c in column.where)]
             for table, raw in uses:
@@ -257,6 +261,13 @@ class Family(BaseModel):
     def learner_table(self) -> str | None:
         """The table that lists the learners, if one does."""
         return next((name for name, table in self.tables.items() if table.learners), None)
+
+
+def _groups(pattern: str) -> int:
+    try:
+        return re.compile(pattern).groups
+    except re.error:
+        return -1
 
 
 def parse_family(text: str, *, subject: str) -> Family:

@@ -1,0 +1,58 @@
+# kohort: every target makes its own environment first; nothing else needs to be installed by hand.
+PYTHON ?= $(shell for v in python3.13 python3.12 python3.11 python3; do \
+	$$v -c 'import sys; sys.exit(not (3, 11) <= sys.version_info < (3, 14))' 2>/dev/null && echo $$v && break; done)
+BIN := .venv/bin
+STAMP := .venv/.lock-installed
+DEMO ?= demo
+SOURCE ?=
+OUT ?= out
+
+.DEFAULT_GOAL := help
+.PHONY: help demo test lint types imports check bench extract synth verify clean
+
+help: ## list the targets
+	@awk -F':.*## ' '/^[a-z]+:.*## / {printf "  %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+$(STAMP): requirements.lock
+	@test -n "$(PYTHON)" || { echo "kohort needs Python 3.11 to 3.13: install one, or run make PYTHON=/its/path"; exit 1; }
+	@$(PYTHON) -c 'import venv, ensurepip' 2>/dev/null || { echo "Python's venv module is missing: install the package $$($(PYTHON) -c 'import sys; print("python3.%d-venv" % sys.version_info[1])') (Debian, Ubuntu)"; exit 1; }
+	$(PYTHON) -m venv --clear .venv
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements.lock
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation --editable .
+	@touch $(STAMP)
+
+demo: $(STAMP) ## walk the whole way on synthetic learners (into DEMO=demo)
+	@$(BIN)/kohort demo --out $(DEMO)
+
+test: $(STAMP) ## run all tests, warnings as errors, with coverage
+	@$(BIN)/python -m pytest --numprocesses 2 --cov --cov-report=
+	@$(BIN)/coverage report --include='anonymizer/*,schemas/*' --fail-under=95
+
+lint: $(STAMP) ## style: ruff, all rules
+	@$(BIN)/ruff check .
+	@$(BIN)/ruff format --check .
+
+types: $(STAMP) ## mypy, strict
+	@$(BIN)/mypy
+
+imports: $(STAMP) ## import contracts: who may know whom
+	@$(BIN)/lint-imports
+
+check: lint types imports ## lint, types and import contracts
+
+bench: $(STAMP) ## time the steps of a build on synthetic learners (long; ratios in one run)
+	@$(BIN)/python -m tests.bench
+
+extract: $(STAMP) ## an extract of OULAD: make extract SOURCE=folder OUT=folder
+	@test -n "$(SOURCE)" || { echo "say where OULAD lies: make extract SOURCE=folder OUT=folder"; exit 1; }
+	@bash examples/oulad.sh $(SOURCE) $(OUT)
+
+synth: $(STAMP) ## synthetic learners as Parquet: make synth OUT=folder
+	@$(BIN)/kohort synth raw --learners 100000 --courses 200 --seed 1 --out $(OUT)
+
+verify: $(STAMP) ## check a package: make verify PACKAGE=folder
+	@test -n "$(PACKAGE)" || { echo "say which package: make verify PACKAGE=folder"; exit 1; }
+	@$(BIN)/kohort verify $(PACKAGE)
+
+clean: ## remove the environment, caches and the demo
+	@rm -rf .venv $(DEMO) .pytest_cache .mypy_cache .ruff_cache .hypothesis .import_linter_cache .coverage .coverage.*

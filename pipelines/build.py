@@ -1,0 +1,273 @@
+"""One extract, start to finish."""
+
+import hashlib
+import json
+import shutil
+import tempfile
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path
+
+import polars as pl
+
+from anonymizer.pseudonyms import PSEUDONYM, CourseScope, ReleaseScope, pseudonym_map
+from pipelines.errors import OutputError, PrivacyError, RequestError
+from pipelines.keys import KEY_BYTES, store_release_key
+from pipelines.microdata import Extract, anonymize
+from pipelines.package import Described, describe, write_package
+from pipelines.permitted import Permitted, permitted
+from pipelines.plan import Plan, make_plan, needs
+from pipelines.settings import Workspace
+from pipelines.sources import load_family, open_source, stage
+from pipelines.sources.staging import Staged
+from pipelines.steward import APPROVAL_FILE, write_steward_files
+from pipelines.verify import Verification, verify_package
+from pipelines.views import LEARNER, assemble
+from schemas.checking import check_frame
+from schemas.manifest import Promise
+from schemas.policy import authorize
+from schemas.released import released_schema
+from schemas.request import ExtractRequest, parse_request
+from schemas.violations import SchemaError
+
+
+@dataclass(frozen=True, slots=True)
+class Built:
+    """A released package: where it lies, and what the checker said of it."""
+
+    package: Path
+    steward: Path
+    verification: Verification
+
+
+def build(
+    request_text: str,
+    workspace: Workspace,
+    out: Path,
+    *,
+    now: datetime,
+    randomness: Callable[[int], bytes],
+    progress: Callable[[str], None],
+) -> Built:
+    """Build a verified extract, or nothing.
+
+    Args:
+        request_text: the request (TOML).
+        workspace: its sources, policy, rights and keys.
+        out: where the package shall lie; steward-side files go to `OUT.steward` beside it.
+        now: the moment of the build, with time zone; also the cut-off of rights.
+        randomness: a source of n secret random bytes.
+        progress: told the name of each step.
+
+    Raises:
+        KohortError: the request is refused, a source can't be read as declared, nobody is
+            permitted, the promise can't be met, or the output exists. Nothing is written then.
+    """
+    steward = out.with_name(f"{out.name}.steward")
+    _refuse_existing(out, steward)
+    request = read_request(request_text)
+    if workspace.policy.require_approval:
+        raise RequestError(
+            "the policy requires an approval, which this version can't record yet; "
+            "for your own data make a workspace with `kohort init DIR --local`"
+        )
+    plan = plan_request(request, workspace)
+    with _folders(workspace.root, out) as (staging, package, aside):
+        progress("read")
+        staged = _stage(plan, workspace, staging)
+        progress("conform")
+        frames = assemble(_frames(staged), plan, staged.quarantine)
+        progress("keep who permits it")
+        rights = permitted(frames, plan, workspace, cut_off=now)
+        progress("anonymize")
+        extract = anonymize(rights.frames, plan)
+        key, release = randomness(KEY_BYTES), randomness(4).hex()
+        tables = describe(_pseudonymize(extract, plan, key), extract, plan)
+        promise = _promise(
+            plan,
+            extract,
+            data_version=_data_version(staged, rights, plan, extract, workspace),
+            cut_off=_iso(now),
+            legal_bases=workspace.policy.legal_bases,
+        )
+        progress("write")
+        for table in tables:
+            _hold_to_schema(table)
+        write_package(
+            package,
+            tables,
+            promise,
+            name=f"kohort-{release}",
+            title=request.title,
+            created=_iso(now),
+            csv=request.release.csv,
+        )
+        write_steward_files(
+            aside,
+            plan=plan,
+            promise=promise,
+            tables=tables,
+            quarantine=staged.quarantine,
+            rights=rights,
+            extract=extract,
+        )
+        progress("verify")
+        verification = verify_package(package, aside / APPROVAL_FILE)
+        if not verification.ok:
+            failed = ", ".join(check.name for check in verification.checks if not check.ok)
+            raise PrivacyError(
+                f"the checker refuses what was built ({failed}); nothing is released; "
+                "this is a fault of kohort: please report it"
+            )
+        store_release_key(workspace.root, release, key)
+        aside.rename(steward)
+        package.chmod(0o755)
+        package.rename(out)
+    return Built(out, steward, verification)
+
+
+def read_request(text: str) -> ExtractRequest:
+    """Read a request.
+
+    Raises:
+        RequestError: it breaks its schema; the message lists every violation.
+    """
+    try:
+        return parse_request(text, subject="request")
+    except SchemaError as error:
+        raise RequestError(str(error)) from None
+
+
+def plan_request(request: ExtractRequest, workspace: Workspace) -> Plan:
+    """Authorize a request and decide what its build does; reads no learner's row.
+
+    Raises:
+        RequestError: the policy refuses it; the message lists every violation.
+        SettingsError: the workspace has no such source.
+    """
+    declared = workspace.source(request.source).family
+    family, hierarchies = load_family(declared, base=workspace.root)
+    try:
+        terms = authorize(request, workspace.policy, family)
+    except SchemaError as error:
+        raise RequestError(str(error)) from None
+    return make_plan(request, terms, family, hierarchies)
+
+
+def _stage(plan: Plan, workspace: Workspace, folder: Path) -> Staged:
+    location = workspace.source(plan.request.source).location
+    source = open_source(location, base=workspace.root)
+    return stage(source, plan.family, needs(plan), folder)
+
+
+def _frames(staged: Staged) -> dict[str, pl.LazyFrame]:
+    return {name: pl.scan_parquet(table.path) for name, table in staged.tables.items()}
+
+
+def _pseudonymize(extract: Extract, plan: Plan, key: bytes) -> dict[str, pl.DataFrame]:
+    """Pseudonyms for raw ids; rows in the order of the pseudonyms, which is no order at all."""
+    tables = {}
+    for name, frame in extract.tables.items():
+        item = plan.item if plan.course_scope else None
+        scope = CourseScope() if plan.course_scope else ReleaseScope()
+        on = [LEARNER] if item is None else [LEARNER, item]
+        names = pseudonym_map(frame, scope, key=key, learner=LEARNER, item=item)
+        tables[name] = (
+            frame.join(names, on=on, how="inner")
+            .with_columns(pl.col(PSEUDONYM).alias(LEARNER))
+            .select(frame.columns)
+            .sort(LEARNER, *([plan.item] if plan.item in frame.columns else []))
+        )
+    return tables
+
+
+def _promise(
+    plan: Plan, extract: Extract, *, data_version: str, cut_off: str, legal_bases: tuple[str, ...]
+) -> Promise:
+    release, terms = plan.request.release, plan.terms
+    share = round(extract.affected / extract.learners, 2)
+    return Promise(
+        release_type=release.type,
+        k=terms.k,
+        m=terms.m,
+        pseudonym_scope=release.pseudonyms,
+        access=release.access,
+        item=plan.item if release.enrolments else None,
+        maximum_share=terms.maximum_share,
+        suppression_limit=terms.suppression_limit,
+        suppressed_share=share if extract.affected >= terms.k else None,
+        request_sha256=plan.request.sha256(),
+        data_version=data_version,
+        cut_off=cut_off,
+        legal_bases=legal_bases,
+    )
+
+
+def _hold_to_schema(table: Described) -> None:
+    """Hold a table to the strict released schema; its messages name columns, never values."""
+    learner, *others = table.fields
+    schema = released_schema(
+        table.name,
+        learner=learner.name,
+        domains={field.name: field.enum for field in others},
+        unique=table.primary_key,
+    )
+    failures = check_frame(schema, table.frame)
+    if failures:
+        named = "; ".join(str(failure) for failure in failures)
+        raise PrivacyError(f"{table.name}: what was built breaks the released schema ({named})")
+
+
+def _data_version(
+    staged: Staged, rights: Permitted, plan: Plan, extract: Extract, workspace: Workspace
+) -> str:
+    """What the released figures depend on: source, eligible set, policy, declarations, recode."""
+    parts = {
+        "source": {name: table.sha256 for name, table in sorted(staged.tables.items())},
+        "eligible": rights.digest,
+        "policy": workspace.policy.model_dump(mode="json"),
+        "family": plan.family.model_dump(mode="json"),
+        "hierarchies": [
+            (h.name, h.labels, [level.tolist() for level in h.levels])
+            for h in (*plan.quasi_identifiers, *plan.learner_ladders, *plan.enrolment_ladders)
+        ],
+        "recoding": [extract.recoding.levels, extract.levels],
+    }
+    return hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()
+
+
+def _refuse_existing(*paths: Path) -> None:
+    for path in paths:
+        if path.exists():
+            raise OutputError(f"{path} exists already; choose another --out, or remove it")
+
+
+@contextmanager
+def _folders(workspace: Path, out: Path) -> Iterator[tuple[Path, Path, Path]]:
+    """Private folders for staging, the package and the steward's files; gone on any failure.
+
+    The last two lie beside `out`, so that the final renames stay within one file system.
+    """
+    made: list[Path] = []
+    try:
+        out.parent.mkdir(parents=True, exist_ok=True)
+        for parent, kind in (
+            (workspace, "staging"),
+            (out.parent, "package"),
+            (out.parent, "aside"),
+        ):
+            made.append(Path(tempfile.mkdtemp(prefix=f".kohort-{kind}-", dir=parent)))
+        staging, package, aside = made
+        yield staging, package, aside
+    except OSError as error:
+        what = f"{error.filename}: {error.strerror}"
+        raise OutputError(f"can't write ({what}); nothing is released") from None
+    finally:
+        for folder in made:
+            shutil.rmtree(folder, ignore_errors=True)
+
+
+def _iso(moment: datetime) -> str:
+    return moment.isoformat(timespec="seconds")

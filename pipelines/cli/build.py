@@ -1,0 +1,57 @@
+"""`kohort build`."""
+
+import json
+import os
+import sys
+from datetime import UTC, datetime
+from pathlib import Path
+
+import click
+
+from pipelines.cli.options import json_option, read_text, workspace_option
+from pipelines.settings import find_workspace
+
+
+@click.command(epilog="Example: kohort build request.toml --out extract")
+@click.argument("file", type=click.Path(path_type=Path, dir_okay=False))
+@click.option(
+    "--out",
+    required=True,
+    type=click.Path(path_type=Path),
+    help="The package to make; steward-side files go to OUT.steward beside it.",
+)
+@workspace_option
+@json_option
+def build(file: Path, *, out: Path, workspace: Path, as_json: bool) -> None:
+    """Build a verified extract from the request in FILE, or nothing."""
+    # Heavy imports on use: `--help` answers at once.
+    from pipelines.build import build as build_extract  # noqa: PLC0415
+
+    built = build_extract(
+        read_text(file),
+        find_workspace(workspace),
+        out,
+        now=datetime.now(UTC),
+        randomness=os.urandom,
+        progress=show_progress,
+    )
+    verification = built.verification
+    if as_json:
+        answer = {
+            "ok": verification.ok,
+            "package": str(built.package),
+            "steward": str(built.steward),
+            "k_promised": verification.k_promised,
+            "k_found": verification.k_found,
+        }
+        click.echo(json.dumps(answer))
+        return
+    click.echo(f"package: {built.package}")
+    click.echo(f"verified: k = {verification.k_promised} promised, {verification.k_found} found")
+    click.echo(f"for the steward only: {built.steward}")
+
+
+def show_progress(step: str) -> None:
+    """The name of a step, to stderr, on a terminal only."""
+    if sys.stderr.isatty():
+        click.echo(f"... {step}", err=True)

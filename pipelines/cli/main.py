@@ -1,0 +1,61 @@
+"""`kohort`: the top-level command. Subcommands are imported when they are called."""
+
+import importlib
+from collections.abc import Mapping
+from typing import Any, Final
+
+import click
+
+from pipelines.errors import KohortError
+
+_COMMANDS: Final[Mapping[str, tuple[str, str]]] = {
+    "init": ("pipelines.cli.init:init", "Write a new workspace."),
+    "synth": ("pipelines.cli.synth:synth", "Make synthetic learners."),
+    "source": ("pipelines.cli.source:source", "Look at a source without releasing anything."),
+    "rights": ("pipelines.cli.rights:rights", "Record what learners permit."),
+    "request": ("pipelines.cli.request:request", "Check a request against the policy."),
+    "build": ("pipelines.cli.build:build", "Build a verified extract from a request."),
+    "verify": ("pipelines.cli.verify:verify", "Check a package, or count learners in a file."),
+    "demo": ("pipelines.cli.demo:demo", "Walk the whole way on synthetic learners."),
+}
+
+
+class _LazyGroup(click.Group):
+    """A group whose commands are imported on use, so that `--help` answers at once."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:  # noqa: ARG002 - click's signature
+        return list(_COMMANDS)
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:  # noqa: ARG002
+        if cmd_name not in _COMMANDS:
+            return None
+        module, attribute = _COMMANDS[cmd_name][0].split(":")
+        command: click.Command = getattr(importlib.import_module(module), attribute)
+        return command
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:  # noqa: ARG002
+        with formatter.section("Commands"):
+            formatter.write_dl([(name, text) for name, (_, text) in _COMMANDS.items()])
+
+    def invoke(self, ctx: click.Context) -> Any:
+        try:
+            return super().invoke(ctx)
+        except KohortError as error:
+            click.echo("Error: " + " ".join(str(error).split()), err=True)
+            ctx.exit(error.exit_code)
+
+
+@click.group(cls=_LazyGroup, context_settings={"help_option_names": ["-h", "--help"]})
+@click.version_option(package_name="kohort")
+def main() -> None:
+    r"""Build anonymized learning-analytics datasets that keep what learners were promised.
+
+    \b
+    Start here:
+      kohort demo
+      kohort init study --local --source oulad=oulad:path/to/oulad
+
+    Exit codes: 0 done; 1 a promise is broken; 2 wrong usage or not a package; 3 request refused;
+    4 source unreadable; 5 privacy out of reach; 6 workspace or key missing; 7 rights refused;
+    8 output can't be written.
+    """

@@ -1,0 +1,58 @@
+"""One tree of errors, one exit code a class; messages are one line and hold no learner data.
+
+| exit code | meaning |
+|---|---|
+| 0 | done; for `verify`: every promise holds |
+| 1 | `verify`: a promise is broken |
+| 2 | wrong usage; for `verify`: not a readable package |
+| 3 | the request is refused: by its own schema or by the policy |
+| 4 | a source, or its declaration, can't be read as declared |
+| 5 | no release under this request: the privacy models can't be met within its limits |
+| 6 | the workspace, its policy or its keys are missing or wrong |
+| 7 | the rights registry refuses: a bad rights file, or no learner is permitted |
+| 8 | the output can't be written |
+"""
+
+from typing import ClassVar
+
+
+class KohortError(Exception):
+    """Base of everything the command line turns into one line and an exit code."""
+
+    exit_code: ClassVar[int] = 1
+
+
+class RequestError(KohortError):
+    """The request breaks its schema or the policy; the message lists every violation."""
+
+    exit_code = 3
+
+
+class SourceError(KohortError):
+    """A source can't be read as declared."""
+
+    exit_code = 4
+
+
+class PrivacyError(KohortError):
+    """The privacy models can't be met within the request's limits."""
+
+    exit_code = 5
+
+
+class SettingsError(KohortError):
+    """The workspace, its policy or its keys are missing or wrong."""
+
+    exit_code = 6
+
+
+class RightsError(KohortError):
+    """The rights registry refuses, or permits nobody."""
+
+    exit_code = 7
+
+
+class OutputError(KohortError):
+    """The output exists already, or can't be written."""
+
+    exit_code = 8

@@ -1,0 +1,140 @@
+"""The parts of a package that people read: README and codebook."""
+
+from collections.abc import Iterator
+
+from schemas.manifest import (
+    ITEM,
+    LEARNER_KEY,
+    MEASURE,
+    QUASI_IDENTIFIER,
+    SENSITIVE,
+    Field,
+    Manifest,
+    Promise,
+    Resource,
+)
+from schemas.roles import MISSING, WITHHELD
+
+_ROLE_TEXT = {
+    LEARNER_KEY: "pseudonym",
+    QUASI_IDENTIFIER: "quasi-identifier: part of the class",
+    ITEM: "item: what the learner took part in",
+    SENSITIVE: "sensitive",
+    MEASURE: "measure, binned",
+}
+
+
+def readme(manifest: Manifest) -> str:
+    """The README: what this is, what it promises in words, what it does not."""
+    promise = manifest.promise
+    tables = "\n".join(f"- `{r.path}`: {_grain(r)}" for r in manifest.resources)
+    return f"""# {manifest.title}
+
+An anonymized learning-analytics extract made by kohort on {manifest.created[:10]}. Rights and
+consent were read as of {promise.cut_off}; every learner in it has a recorded permission on one of
+these legal bases: {", ".join(promise.legal_bases)}.
+
+{tables}
+
+`codebook.md` explains every column and value; `datapackage.json` says the same to programs.
+Every column is text from a closed list. There are no nulls: `{MISSING}` means that the source does
+not know, `{WITHHELD}` that the value is withheld. Rows stand in the order of their pseudonyms.
+
+```python
+import polars as pl
+{manifest.resources[0].name} = pl.read_parquet("{manifest.resources[0].path}")
+```
+
+## What is promised
+The unit is one learner. The attacker knows all quasi-identifiers of the target, that the target is
+in the source, and {_knowledge(promise)}. He controls no accounts in the class.
+
+{_promises(manifest)}
+Check all of this yourself: `kohort verify .` reads the files as they are and recounts.
+
+## What is not promised
+- An attacker who knows measures or results as well as quasi-identifiers is outside the promise:
+  within a class a combination of measures may be unique.
+- {_inference(promise)}
+- The promise is syntactic: it does not cover what could be inferred from the algorithm's own
+  choices, nor anything about other releases from the same source.
+- {_access(promise)}
+
+At most {promise.suppression_limit:.0%} of the learners could be left out for the promise's sake;
+{_suppressed(promise)}. Figures computed from this extract are about the learners in it.
+"""
+
+
+def codebook(manifest: Manifest) -> str:
+    """Every table, column and value."""
+    return f"# Codebook: {manifest.title}\n" + "".join(_table(r) for r in manifest.resources)
+
+
+def _table(resource: Resource) -> str:
+    rows = "".join(_row(field) for field in resource.fields)
+    head = "| column | role | meaning | values |\n|---|---|---|---|\n"
+    key = ", ".join(resource.primary_key)
+    return f"\n## {resource.name}\n{_grain(resource)}. Key: {key}.\n\n{head}{rows}"
+
+
+def _row(field: Field) -> str:
+    values = "; ".join(field.enum) if field.enum else "32 hexadecimal digits"
+    cells = (field.name, _ROLE_TEXT[field.role], field.description, values)
+    return "| " + " | ".join(cell.replace("|", "\\|") for cell in cells) + " |\n"
+
+
+def _grain(resource: Resource) -> str:
+    return "one row a learner" if resource.grain == "learner" else "one row a learner and item"
+
+
+def _knowledge(promise: Promise) -> str:
+    return "one item the target took" if promise.m == 1 else "the exact set of its released items"
+
+
+def _promises(manifest: Manifest) -> str:
+    return "".join(f"- {line}\n" for line in _promise_lines(manifest.promise))
+
+
+def _promise_lines(promise: Promise) -> Iterator[str]:
+    if promise.m == 1:
+        yield (
+            f"Every class (combination of quasi-identifiers) in every `{promise.item}` is shared "
+            f"by at least {promise.k} distinct learners."
+        )
+        yield "A pseudonym stands for a learner in one item: no key joins two of them."
+    else:
+        what = "" if promise.item is None else f", with its exact set of `{promise.item}`,"
+        yield (
+            f"Every class (combination of quasi-identifiers){what} is shared by at least "
+            f"{promise.k} distinct learners on the join of all tables."
+        )
+        yield "A pseudonym stands for a learner in this release, and in no other."
+    yield (
+        "Every combination of the other values of a row is shared by at least "
+        f"{promise.k} learners{'' if promise.item is None else ' of the same item'}."
+    )
+    for column, share in promise.maximum_share.items():
+        yield (
+            f"In no class do more than {share:.0%} of the learners share one value of `{column}`. "
+            f"Where a whole item shows `{WITHHELD}`, the value is withheld."
+        )
+
+
+def _inference(promise: Promise) -> str:
+    if promise.maximum_share:
+        return (
+            "The maximum share bounds what can be inferred about a value; it does not exclude it."
+        )
+    return "Nothing is promised about sensitive values."
+
+
+def _access(promise: Promise) -> str:
+    if promise.access == "public":
+        return "It may be published; do not try to identify anyone."
+    return "It is for controlled access: do not pass it on, and do not try to identify anyone."
+
+
+def _suppressed(promise: Promise) -> str:
+    if promise.suppressed_share is None:
+        return f"how many were is withheld, being fewer than {promise.k}"
+    return f"{promise.suppressed_share:.0%} were, rounded"

@@ -1,0 +1,138 @@
+"""The heavy passes: the only code that sees all rows. narwhals LazyFrame in, LazyFrame out.
+
+They stream on polars today; the same code runs on any engine that narwhals drives lazily. Semantics
+that differ between engines (order, ties, nulls) are therefore always written out.
+"""
+
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any, Final, Literal, NamedTuple
+
+import narwhals as nw
+
+from pipelines.sources.tables import ROW
+
+_MS_A_DAY: Final = 86_400_000
+Frame = nw.LazyFrame[Any]
+
+
+class Deduplicated(NamedTuple):
+    """Rows kept, and the two kinds of rows that were not."""
+
+    kept: Frame
+    duplicate_rows: Frame
+    duplicate_keys: Frame
+
+
+def deduplicate(rows: Frame, *, key: Sequence[str]) -> Deduplicated:
+    """Keep one row a key: the first in file order.
+
+    Rows equal in every column are harmless repeats (`duplicate_rows`); rows that share the key but
+    differ elsewhere contradict each other (`duplicate_keys`). Nulls equal nulls.
+    """
+    columns = [name for name in rows.collect_schema().names() if name != ROW]
+    distinct = rows.unique(subset=columns, keep="first", order_by=[ROW])
+    kept = distinct.unique(subset=list(key), keep="first", order_by=[ROW])
+    return Deduplicated(kept, _without(rows, distinct), _without(distinct, kept))
+
+
+def _without(rows: Frame, others: Frame) -> Frame:
+    return rows.join(others.select(ROW), on=ROW, how="anti")
+
+
+class Referenced(NamedTuple):
+    """Rows whose learner is known, and the orphans."""
+
+    kept: Frame
+    orphans: Frame
+
+
+def with_learner_row(rows: Frame, learners: Frame, *, learner: str) -> Referenced:
+    """Split rows by whether their learner has a row in the table that lists the learners."""
+    known = learners.select(learner).unique()
+    return Referenced(
+        rows.join(known, on=learner, how="semi"), rows.join(known, on=learner, how="anti")
+    )
+
+
+def admit(
+    rows: Frame,
+    *,
+    where: Mapping[str, Iterable[str]],
+    exclude: Mapping[str, Iterable[str]],
+    by: Sequence[str],
+) -> Frame:
+    """Rows with admitted values, less every `by` group that has any excluded one."""
+    admitted = rows
+    for column, values in where.items():
+        admitted = admitted.filter(nw.col(column).cast(nw.String).is_in(list(values)))
+    for column, values in exclude.items():
+        staff = rows.filter(nw.col(column).cast(nw.String).is_in(list(values)))
+        admitted = admitted.join(staff.select(*by).unique(), on=list(by), how="anti")
+    return admitted
+
+
+def one_row(rows: Frame, *, by: Sequence[str], order_by: Sequence[str]) -> Frame:
+    """One row a group: the last by `order_by` (nulls first), or the first in file order.
+
+    Among rows equal in `order_by` the last in file order wins.
+    """
+    if not order_by:
+        return rows.unique(subset=list(by), keep="first", order_by=[ROW])
+    return rows.unique(subset=list(by), keep="last", order_by=[*order_by, ROW])
+
+
+def aggregate(rows: Frame, *, by: Sequence[str], column: str, how: str, name: str) -> Frame:
+    """One value a group, in a column `name`. Null values count for nothing.
+
+    Args:
+        rows: raw rows, `_row` among their columns.
+        by: the columns of a group.
+        column: the raw column.
+        how: `first`, `last` (file order), `sum`, `count`, `count_distinct`, or `count_weeks`:
+            distinct calendar weeks, Monday to Sunday, of a timestamp.
+        name: what to call the result.
+    """
+    present = rows.filter(~nw.col(column).is_null())
+    if how in ("first", "last"):
+        keep: Literal["first", "last"] = "first" if how == "first" else "last"
+        one = present.unique(subset=list(by), keep=keep, order_by=[ROW])
+        return one.select(*by, nw.col(column).alias(name))
+    value = nw.col(column)
+    if how == "count_weeks":
+        # 1 January 1970 was a Thursday: three days more make weeks start on Monday.
+        week = (value.dt.timestamp("ms") + 3 * _MS_A_DAY) // (7 * _MS_A_DAY)
+        present = present.with_columns(week.alias(column))
+    result = {
+        "sum": value.sum(),
+        "count": value.count(),
+        "count_distinct": value.n_unique(),
+        "count_weeks": value.n_unique(),
+    }[how]
+    return present.group_by(*by).agg(result.cast(nw.Int64).alias(name))
+
+
+def count_learners(rows: Frame, *, by: Sequence[str], learner: str, name: str) -> Frame:
+    """The QI histogram: distinct learners a group, in a column `name`. Nulls equal nulls."""
+    return rows.group_by(*by).agg(nw.col(learner).n_unique().cast(nw.Int64).alias(name))
+
+
+def recode(rows: Frame, labels: Mapping[str, Frame]) -> Frame:
+    """Broadcast a recoding: each column's leaf becomes its label.
+
+    Args:
+        rows: rows with leaf labels.
+        labels: column -> a frame of `leaf` and `label`, one row a leaf.
+
+    A leaf without a label would lose its row: labels cover the whole hierarchy.
+    """
+    columns = rows.collect_schema().names()
+    for column, table in labels.items():
+        renamed = table.select(nw.col("leaf").alias(column), nw.col("label"))
+        joined = rows.join(renamed, on=column, how="inner")
+        rows = joined.with_columns(nw.col("label").alias(column)).select(*columns)
+    return rows
+
+
+def suppress(rows: Frame, failing: Frame, *, by: Sequence[str]) -> Frame:
+    """Rows less every failing group; a semi-join streams where a window would not."""
+    return rows.join(failing.select(*by).unique(), on=list(by), how="anti")

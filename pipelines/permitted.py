@@ -1,0 +1,84 @@
+"""Keep only the rows whose learner permits the purpose, as of a cut-off."""
+
+import hashlib
+import hmac
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime
+
+import polars as pl
+
+from anonymizer.eligibility import EligibilityResult, eligible
+from pipelines.errors import RightsError
+from pipelines.governance.rights import open_registry, registry_digests, rights_records
+from pipelines.keys import registry_key
+from pipelines.plan import Plan
+from pipelines.settings import Workspace
+from pipelines.views import LEARNER
+
+_DIGEST = "_digest"
+
+
+@dataclass(frozen=True, slots=True)
+class Permitted:
+    """The permitted rows, and what decided (steward-side).
+
+    Attributes:
+        frames: the views, less everybody without permission.
+        decided: what the registry said of all pairs of learner and item.
+        digest: of the permitted pairs, keyed, so that nobody can test a guess against it.
+    """
+
+    frames: Mapping[str, pl.DataFrame]
+    decided: EligibilityResult
+    digest: str
+
+
+def permitted(
+    frames: Mapping[str, pl.DataFrame], plan: Plan, workspace: Workspace, *, cut_off: datetime
+) -> Permitted:
+    """Ask the rights registry about every learner and item.
+
+    Args:
+        frames: the assembled views.
+        plan: the purpose, and whether the family has items.
+        workspace: its registry, key and policy.
+        cut_off: the moment as of which rights are read.
+
+    Raises:
+        RightsError: nobody permits the purpose.
+    """
+    key = registry_key(workspace.root)
+    on = [LEARNER] if plan.item is None else [LEARNER, plan.item]
+    pairs = frames["learners" if plan.item is None else "enrolments"].select(on)
+    learners = pairs[LEARNER].unique()
+    known_as = pl.DataFrame({LEARNER: learners, _DIGEST: registry_digests(learners, key)})
+    decided = eligible(
+        pairs.join(known_as, on=LEARNER, how="inner"),
+        rights_records(open_registry(workspace.database), source=plan.request.source),
+        purpose=plan.request.purpose,
+        cut_off=cut_off,
+        legal_bases=workspace.policy.legal_bases,
+        jurisdictions=workspace.policy.jurisdictions,
+        learner=_DIGEST,
+        item=plan.item,
+    )
+    if decided.allowed.is_empty():
+        raise RightsError(
+            f"no learner of source '{plan.request.source}' permits the purpose "
+            f"'{plan.request.purpose}'; record rights with `kohort rights import`"
+        )
+    return Permitted(
+        frames={
+            name: frame.join(decided.allowed, on=[c for c in on if c in frame.columns], how="semi")
+            for name, frame in frames.items()
+        },
+        decided=decided,
+        digest=_keyed_digest(decided.allowed.drop(LEARNER), key),
+    )
+
+
+def _keyed_digest(pairs: pl.DataFrame, key: bytes) -> str:
+    text = json.dumps(pairs.sort(pl.all()).rows())
+    return hmac.digest(key, b"kohort eligible set\0" + text.encode(), hashlib.sha256).hex()

@@ -1,0 +1,148 @@
+"""The workspace: a folder with `kohort.toml`, `policy.toml`, the database and the keys."""
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Annotated, Final
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from pipelines.errors import SettingsError
+from pipelines.keys import create_keys
+from schemas.declaration import parse_toml
+from schemas.policy import Policy
+from schemas.violations import SchemaError
+
+SETTINGS_FILE: Final = "kohort.toml"
+POLICY_FILE: Final = "policy.toml"
+DATABASE_FILE: Final = "kohort.sqlite"
+
+_POLICY_TEXT: Final = """\
+# What may leave, to whom, and on which legal basis. A request may ask for more privacy than this,
+# never for less.
+require_approval = {require_approval}
+purposes = ["research"]
+recipients = ["*"]                # addresses; `*@uni.example` is a pattern
+legal_bases = ["consent", "published-dataset"]
+jurisdictions = ["*"]
+minors = false                    # true, learners may be minors: k is at least special_category
+
+[k]
+controlled = 5
+public = 11
+special_category = 20
+
+[limits]
+suppression = 0.2                 # share of learners
+maximum_share = 0.8               # of one sensitive value in a class
+"""
+
+_SETTINGS_TEXT: Final = """\
+# The sources that requests may name. `family` is coursera, oulad, or the path of a declaration;
+# `location` is a zip, a folder of CSV or Parquet files, or an SQLAlchemy URL.
+"""
+
+
+class SourceSettings(BaseModel):
+    """One source: which family it belongs to, and where it lies."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+    family: str
+    location: str
+
+
+class _Settings(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid")
+    sources: Mapping[Annotated[str, Field(pattern=r"^[A-Za-z0-9_-]+$")], SourceSettings] = Field(
+        default_factory=dict
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class Workspace:
+    """A workspace that has been read and found valid."""
+
+    root: Path
+    sources: Mapping[str, SourceSettings]
+    policy: Policy
+    policy_text: str
+
+    @property
+    def database(self) -> Path:
+        """The SQLite file of the rights registry."""
+        return self.root / DATABASE_FILE
+
+    def source(self, name: str) -> SourceSettings:
+        """The settings of a source.
+
+        Raises:
+            SettingsError: the workspace has no source of that name.
+        """
+        if name not in self.sources:
+            known = ", ".join(sorted(self.sources)) or "none yet"
+            raise SettingsError(
+                f"source '{name}' is not in {self.root / SETTINGS_FILE} (sources: {known}); "
+                f"add [sources.{name}] with family and location"
+            )
+        return self.sources[name]
+
+
+def find_workspace(start: Path) -> Workspace:
+    """The workspace at `start` or above it.
+
+    Raises:
+        SettingsError: there is none, or its files break their schema.
+    """
+    for folder in (start.resolve(), *start.resolve().parents):
+        if (folder / SETTINGS_FILE).is_file():
+            return _read_workspace(folder)
+    raise SettingsError(
+        f"no {SETTINGS_FILE} in {start} or above it; make a workspace with `kohort init DIR`, "
+        "or name one with --workspace"
+    )
+
+
+def create_workspace(root: Path, *, local: bool, sources: Mapping[str, SourceSettings]) -> None:
+    """Write a new workspace.
+
+    Args:
+        root: the folder; made where it is absent.
+        local: whether builds need no approval (one person, own data).
+        sources: the sources to write into it.
+
+    Raises:
+        SettingsError: there is a workspace already, or the folder can't be written.
+    """
+    if (root / SETTINGS_FILE).exists():
+        raise SettingsError(f"{root} is a workspace already; edit its {SETTINGS_FILE} instead")
+    try:
+        root.mkdir(parents=True, exist_ok=True)
+        policy = _POLICY_TEXT.format(require_approval=str(not local).lower())
+        (root / POLICY_FILE).write_text(policy, encoding="utf-8")
+        create_keys(root)
+        text = _SETTINGS_TEXT + "".join(_source_text(n, s) for n, s in sources.items())
+        (root / SETTINGS_FILE).write_text(text, encoding="utf-8")
+    except OSError as error:
+        raise SettingsError(f"{root}: can't write the workspace ({error.strerror})") from None
+
+
+def _source_text(name: str, source: SourceSettings) -> str:
+    # A JSON string is a TOML basic string for every character a path or URL can hold.
+    family, location = json.dumps(source.family), json.dumps(source.location)
+    return f"\n[sources.{name}]\nfamily = {family}\nlocation = {location}\n"
+
+
+def _read_workspace(root: Path) -> Workspace:
+    try:
+        settings_text = (root / SETTINGS_FILE).read_text(encoding="utf-8")
+        policy_text = (root / POLICY_FILE).read_text(encoding="utf-8")
+        settings = parse_toml(_Settings, settings_text, subject=str(root / SETTINGS_FILE))
+        policy = parse_toml(Policy, policy_text, subject=str(root / POLICY_FILE))
+    except OSError as error:
+        raise SettingsError(f"{error.filename}: can't be read ({error.strerror})") from None
+    except UnicodeDecodeError:
+        raise SettingsError(f"{root}: its TOML files must be UTF-8") from None
+    except SchemaError as error:
+        raise SettingsError(str(error)) from None
+    return Workspace(root, settings.sources, policy, policy_text)

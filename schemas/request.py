@@ -1,0 +1,142 @@
+"""A request, as a researcher writes it in TOML."""
+
+import hashlib
+import json
+from collections.abc import Iterator, Mapping, Sequence
+from difflib import get_close_matches
+from typing import Annotated, Any, Final, Literal, Self
+
+from pydantic import (
+    BaseModel,
+    ConfigDict,
+    Field,
+    StrictBool,
+    StrictInt,
+    ValidationError,
+    model_validator,
+)
+
+from schemas.declaration import toml_document
+from schemas.violations import SchemaError, Violation, violations_of
+
+_FROZEN = ConfigDict(frozen=True, extra="forbid")
+Text = Annotated[str, Field(min_length=1, max_length=200)]
+
+
+class Privacy(BaseModel):
+    """`[release.privacy]`: what is asked for; what is left out comes from the policy.
+
+    Attributes:
+        k: the least number of distinct learners in a class.
+        m: how many items of a learner the attacker knows: 1 (course scope) or all ("full").
+        suppression_limit: share of learners that may be left out, 0 to 1.
+        maximum_share: sensitive column -> the largest share of one value in a class.
+    """
+
+    model_config = _FROZEN
+    k: Annotated[StrictInt, Field(ge=2)] | None = None
+    m: Literal[1, "full"] | None = None
+    suppression_limit: Annotated[float, Field(ge=0, lt=1)] = 0.05
+    maximum_share: Mapping[str, Annotated[float, Field(gt=0, le=1)]] = Field(default_factory=dict)
+
+
+class Microdata(BaseModel):
+    """`[release]` of type microdata: rows about pseudonymous learners.
+
+    Attributes:
+        access: who may see the package.
+        pseudonyms: `course`, where no key joins two courses, or `release`.
+        learners: columns of the view `learners`.
+        enrolments: columns of the view `enrolments`; the item column among them.
+        weights: quasi-identifier -> how much its detail matters, against 1 for the others.
+        csv: whether CSV copies of the tables are wanted beside Parquet.
+    """
+
+    model_config = _FROZEN
+    type: Literal["microdata"]
+    access: Literal["public", "controlled"] = "controlled"
+    pseudonyms: Literal["course", "release"] = "course"
+    learners: tuple[Text, ...] = ()
+    enrolments: tuple[Text, ...] = ()
+    weights: Mapping[str, Annotated[float, Field(gt=0)]] = Field(default_factory=dict)
+    csv: StrictBool = False
+    privacy: Privacy = Privacy()
+
+    @model_validator(mode="after")
+    def _named_once(self) -> Self:
+        names = (*self.learners, *self.enrolments)
+        twice = sorted({name for name in names if names.count(name) > 1})
+        if twice:
+            raise ValueError(f"named twice: {', '.join(twice)}")
+        if not names:
+            raise ValueError("name at least one column in learners or enrolments")
+        return self
+
+
+class ExtractRequest(BaseModel):
+    """Who asks for what, from which source and to which end."""
+
+    model_config = _FROZEN
+    title: Text
+    researcher: Text
+    purpose: Text
+    source: Text
+    release: Microdata
+
+    def sha256(self) -> str:
+        """The hash of what is asked, whatever the layout and comments of the file."""
+        text = json.dumps(self.model_dump(mode="json"), sort_keys=True, ensure_ascii=True)
+        return hashlib.sha256(text.encode()).hexdigest()
+
+
+_NOT_YET: Final = (
+    (("release", "type"), ("aggregate", "synthetic"), "only microdata is supported yet"),
+    (("release", "pseudonyms"), ("linked",), "not supported yet: it needs governed project keys"),
+    (("release", "recoding"), None, "not supported yet: recoding is global; remove the key"),
+    (("release", "privacy", "l"), None, "not supported yet; use maximum_share, or remove the key"),
+    (("release", "privacy", "t"), None, "not supported yet; use maximum_share, or remove the key"),
+    (("release", "privacy", "m"), (2, 3), "2 and 3 are not supported yet; use 1 or 'full'"),
+)
+
+
+def parse_request(text: str, *, subject: str) -> ExtractRequest:
+    """Read a request.
+
+    Args:
+        text: the TOML text.
+        subject: what to call it in errors, such as the file's name.
+
+    Raises:
+        SchemaError: the text is not TOML, or breaks a rule; carries every violation with the TOML
+            key it stands at.
+    """
+    document = toml_document(text, subject=subject)
+    violations = list(_take_unsupported(document))
+    try:
+        request = ExtractRequest.model_validate(document)
+    except ValidationError as error:
+        refused = {violation.key for violation in violations}
+        found = (v for v in violations_of(error) if v.key not in refused)
+        raise SchemaError(subject, [*violations, *found]) from None
+    if violations:
+        raise SchemaError(subject, violations)
+    return request
+
+
+def unknown_column(key: str, name: str, offered: Sequence[str]) -> Violation:
+    """A column that a view does not offer, with the nearest one that it does."""
+    near = get_close_matches(name, offered, n=1)
+    hint = f"did you mean {near[0]}?" if near else f"it offers: {', '.join(offered) or 'nothing'}"
+    return Violation(key, f"the source has no releasable column '{name}'; {hint}")
+
+
+def _take_unsupported(document: dict[str, Any]) -> Iterator[Violation]:
+    """Report keys and values of later releases of kohort, and take them out of the document."""
+    for path, values, message in _NOT_YET:
+        *parents, last = path
+        table: Any = document
+        for parent in parents:
+            table = table.get(parent) if isinstance(table, dict) else None
+        if isinstance(table, dict) and last in table and (values is None or table[last] in values):
+            del table[last]
+            yield Violation(".".join(path), message)

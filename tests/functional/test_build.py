@@ -1,0 +1,276 @@
+"""From raw files to a verified package through the command line, on a declared small world."""
+
+import json
+import os
+import stat
+import subprocess
+import sys
+from pathlib import Path
+
+import polars as pl
+import pytest
+from click.testing import CliRunner
+
+from pipelines.cli.main import main
+from tests.reference.promise import rarest_combination, smallest_class
+from tests.unit.test_declaration import FAMILY
+
+PEOPLE = 60
+AREA = "a1;A;*\na2;A;*\nb1;B;*\nb2;B;*\n"
+REQUEST = """
+title = "Results by region"
+researcher = "r.lee@uni.example"
+purpose = "research"
+source = "small"
+[release]
+type = "microdata"
+pseudonyms = "course"
+learners = ["gender", "region"]
+enrolments = ["code_module", "final_result", "clicks"]
+csv = true
+[release.privacy]
+k = 5
+suppression_limit = 0.1
+"""
+
+
+def raw_id(number: int) -> str:
+    """An id that occurs nowhere by chance."""
+    return f"rawlearner{number:04d}"
+
+
+def run(*arguments: str, code: int = 0) -> str:
+    """A command's whole output; its exit code must be `code` and nothing may be a traceback."""
+    result = CliRunner().invoke(main, arguments)
+    assert result.exit_code == code, (result.output, result.exception)
+    assert "Traceback" not in result.output
+    return result.output
+
+
+@pytest.fixture
+def world(tmp_path: Path) -> Path:
+    """A workspace with one source: sixty people, three courses, and some faulty rows."""
+    data = tmp_path / "data"
+    data.mkdir()
+    people, results, events = ["id,sex,area,disability,motivation,name"], ["id,course,result"], []
+    for i in range(PEOPLE):
+        area, motivation = ["a1", "a2", "b1", "b2"][i % 4], ["high", "low"][i % 2]
+        people.append(f"{raw_id(i)},{'FM'[i // 4 % 2]},{area},N,{motivation},Ada{i}")
+        for course in ["x", "y"] if i % 3 == 0 else ["x"]:
+            results.append(f"{raw_id(i)},{course},{'Pass' if i % 5 < 3 else 'Fail'}")
+            events += [f"{raw_id(i)},{course},click,{i % 12}", f"{raw_id(i)},{course},idle,999"]
+    people.append(f"{raw_id(900)},F,nowhere,N,high,Eve")  # outside the hierarchy
+    results += [f"{raw_id(900)},x,Pass", f"{raw_id(901)},x,Pass"]  # and an orphan
+    results += [results[1], results[2].replace("Pass", "Other")]  # a repeat, a contradiction
+    (data / "people.csv").write_text("\n".join(people))
+    (data / "results.csv").write_text("\n".join(results))
+    (data / "events.csv").write_text("\n".join(["id,course,kind,n", *events]))
+    (tmp_path / "small.toml").write_text(FAMILY)
+    (tmp_path / "area.csv").write_text(AREA)
+    (tmp_path / "request.toml").write_text(REQUEST)
+    run("init", str(tmp_path / "ws"), "--local",
+        "--source", f"small={tmp_path / 'small.toml'}:{data}")  # fmt: skip
+    return tmp_path
+
+
+def consent(world: Path, *, states: dict[int, str] | None = None) -> None:
+    """Record consent of everybody, and stricter states of some."""
+    head = "learner_id,purpose,scope,state,legal_basis,jurisdiction,notice_version"
+    lines = [f"{head},effective_from,effective_to,source"]
+    granted = "research,*,granted,consent,GB,1,2020-01-01,,form"
+    lines += [f"{raw_id(i)},{granted}" for i in [*range(PEOPLE), 900, 901]]
+    stricter = (states or {}).items()
+    lines += [f"{raw_id(i)},research,*,{state},,GB,1,2021-01-01,,letter" for i, state in stricter]
+    (world / "rights.csv").write_text("\n".join(lines))
+    run("rights", "import", str(world / "rights.csv"), "--workspace", str(world / "ws"))
+
+
+def build(world: Path, *, code: int = 0) -> str:
+    """Build the request of the world into `package`."""
+    return run(
+        "build", str(world / "request.toml"), "--workspace", str(world / "ws"),
+        "--out", str(world / "package"), code=code,
+    )  # fmt: skip
+
+
+def edit_request(world: Path, *edits: tuple[str, str]) -> None:
+    """Replace parts of the request."""
+    text = REQUEST
+    for old, new in edits:
+        assert old in text
+        text = text.replace(old, new)
+    (world / "request.toml").write_text(text)
+
+
+def tables(world: Path) -> dict[str, pl.DataFrame]:
+    """The released tables."""
+    return {p.stem: pl.read_parquet(p) for p in (world / "package" / "data").glob("*.parquet")}
+
+
+def test_a_course_scoped_extract(world: Path):
+    """A verified package whose classes and combinations the slow twin recounts."""
+    consent(world)
+    assert "k = 5 promised" in build(world)
+    found = tables(world)
+    where = {"scope": "course", "quasi": ("gender", "region"), "item": "code_module"}
+    assert smallest_class(found, **where) >= 5
+    values = ("final_result", "clicks")
+    assert rarest_combination(found["enrolments"], values=values, item="code_module") >= 5
+    run("verify", str(world / "package"))
+
+
+def test_a_release_scoped_extract(world: Path):
+    """Two tables that join on the pseudonym; k holds for class and exact set of courses."""
+    consent(world)
+    edit_request(world, ('"course"', '"release"'), ('"gender", "region"', '"gender", "motivation"'))
+    build(world)
+    found = tables(world)
+    assert set(found) == {"learners", "enrolments"}
+    assert set(found["learners"]["learner"]) == set(found["enrolments"]["learner"])
+    where = {"scope": "release", "quasi": ("gender",), "item": "code_module"}
+    assert smallest_class(found, **where) >= 5
+
+
+def test_a_learner_table_alone(world: Path):
+    """Without enrolments the learners table leaves on its own, k on its classes."""
+    consent(world)
+    edit_request(
+        world, ('"course"', '"release"'), ('["code_module", "final_result", "clicks"]', "[]")
+    )
+    build(world)
+    assert set(tables(world)) == {"learners"}
+
+
+def test_enrolments_alone(world: Path):
+    """A request may name no quasi-identifier at all."""
+    consent(world)
+    edit_request(world, ('["gender", "region"]', "[]"))
+    build(world)
+    assert tables(world)["enrolments"].columns[:2] == ["learner", "code_module"]
+
+
+def test_only_permitted_learners_leave(world: Path):
+    """Nobody without a grant in force is counted among the released learners."""
+    gone = dict.fromkeys(range(12), "withdrawn")
+    consent(world, states=gone)
+    edit_request(world, ("0.1", "0.2"))
+    build(world)
+    decided = json.loads((world / "package.steward" / "eligibility.json").read_text())
+    assert decided["withdrawn"] == sum(2 if i % 3 == 0 else 1 for i in gone)
+    assert tables(world)["enrolments"].filter(code_module="x").height <= PEOPLE - len(gone)
+
+
+def test_no_record_means_no(world: Path):
+    """Without any recorded right nothing is built, and the line says what to do."""
+    output = build(world, code=7)
+    assert "kohort rights import" in output
+    assert not (world / "package").exists()
+
+
+def test_nothing_raw_leaves(world: Path):
+    """No raw id, name or free value stands in any byte of the package, the output or the names."""
+    consent(world)
+    output = build(world)
+    for file in (world / "package").rglob("*"):
+        content = b"" if file.is_dir() else file.read_bytes()
+        assert b"rawlearner" not in content
+        assert b"Ada" not in content
+    assert "rawlearner" not in output
+    assert b"rawlearner" not in (world / "ws" / "kohort.sqlite").read_bytes()
+
+
+def test_quarantine_stays_with_the_steward(world: Path):
+    """Faulty rows are counted by reason beside the package, in files only the owner can read."""
+    consent(world)
+    build(world)
+    steward = world / "package.steward"
+    counts = (steward / "quarantine" / "counts.csv").read_text().splitlines()
+    assert "people,area,not_in_domain,1" in counts
+    assert "results,,no_learner_row,1" in counts
+    assert "results,,duplicate_row,1" in counts
+    assert "results,,duplicate_key,1" in counts
+    assert stat.S_IMODE(steward.stat().st_mode) == 0o700
+    assert not list((world / "package").rglob("*quarantine*"))
+
+
+def test_pseudonyms_do_not_repeat(world: Path):
+    """Under course scope no pseudonym stands in two courses, and a second build shares none."""
+    consent(world)
+    build(world)
+    first = tables(world)["enrolments"]
+    assert first["learner"].is_unique().all()
+    (world / "package").rename(world / "old")
+    (world / "package.steward").rename(world / "old.steward")
+    build(world)
+    assert not set(first["learner"]) & set(tables(world)["enrolments"]["learner"])
+
+
+def test_csv_is_the_same_table(world: Path):
+    """CSV on request holds the cells of the Parquet file."""
+    consent(world)
+    build(world)
+    csv = pl.read_csv(world / "package" / "data" / "enrolments.csv", infer_schema=False)
+    assert csv.equals(tables(world)["enrolments"])
+
+
+@pytest.mark.parametrize(
+    ("edits", "code", "says"),
+    [
+        ([("k = 5", "k = 4")], 3, "release.privacy.k"),
+        ([("k = 5", "k = 4"), ('"research"', '"fun"')], 3, "purpose"),
+        ([("title =", "titel =")], 3, "titel"),
+        ([('"region"', '"motivation"')], 3, "release.learners"),
+        ([('source = "small"', 'source = "large"')], 6, "[sources.large]"),
+        ([("k = 5", "k = 50"), ("0.1", "0.0")], 5, "suppression_limit"),
+    ],
+)
+def test_a_refusal_is_one_line_and_leaves_nothing(world: Path, edits, code: int, says: str):
+    """Each refusal has its exit code, names where it stands, and no file is left behind."""
+    consent(world)
+    edit_request(world, *edits)
+    output = build(world, code=code)
+    assert says in output
+    assert len(output.strip().splitlines()) == 1
+    left = {path.name for path in world.iterdir()}
+    assert not {n for n in left if n.startswith((".kohort", "package"))}
+    assert not [p.name for p in (world / "ws").iterdir() if p.name.startswith(".kohort")]
+
+
+def test_an_existing_package_is_not_overwritten(world: Path):
+    """A second build into the same place is refused before anything is read."""
+    consent(world)
+    build(world)
+    assert "exists already" in build(world, code=8)
+
+
+def test_a_policy_that_requires_approval_stops_the_build(world: Path):
+    """Outside a local workspace nothing is built without an approval."""
+    consent(world)
+    policy = world / "ws" / "policy.toml"
+    policy.write_text(policy.read_text().replace("require_approval = false", ""))
+    assert "approval" in build(world, code=3)
+
+
+def test_the_gates_hold_with_validation_switched_off(world: Path):
+    """PANDERA_VALIDATION_ENABLED=False turns neither the release gate nor the checker off."""
+    consent(world)
+    environment = {**os.environ, "PANDERA_VALIDATION_ENABLED": "False"}
+    code = (
+        "import polars as pl\n"
+        "from schemas.checking import check_frame\n"
+        "from schemas.released import released_schema\n"
+        "schema = released_schema('t', learner='l', domains={'g': ['F']}, unique=['l'])\n"
+        "frame = pl.DataFrame({'l': ['a' * 32], 'g': ['secret']})\n"
+        "failures = check_frame(schema, frame)\n"
+        "assert failures and 'secret' not in str(failures)\n"
+    )
+    subprocess.run([sys.executable, "-c", code], check=True, env=environment)
+
+
+def test_request_check_says_what_a_build_would_promise(world: Path):
+    """`request check` answers with the terms, as JSON too, and reads no rows."""
+    answer = json.loads(
+        run("request", "check", str(world / "request.toml"), "--workspace", str(world / "ws"),
+            "--json")
+    )  # fmt: skip
+    assert (answer["k"], answer["m"], answer["maximum_share"]) == (5, 1, {"final_result": 0.8})
