@@ -13,7 +13,7 @@ from pathlib import Path
 import polars as pl
 
 from anonymizer.pseudonyms import PSEUDONYM, CourseScope, ReleaseScope, pseudonym_map
-from pipelines.errors import OutputError, PrivacyError, RequestError
+from pipelines.errors import OutputError, PrivacyError, RequestError, SourceError
 from pipelines.keys import KEY_BYTES, store_release_key
 from pipelines.microdata import Extract, anonymize
 from pipelines.package import Described, describe, write_package
@@ -25,7 +25,7 @@ from pipelines.sources.staging import Staged
 from pipelines.steward import APPROVAL_FILE, write_steward_files
 from pipelines.verify import Verification, verify_package
 from pipelines.views import LEARNER, assemble
-from schemas.checking import check_frame
+from schemas.checking import breaches
 from schemas.manifest import Promise
 from schemas.policy import authorize
 from schemas.released import released_schema
@@ -159,7 +159,15 @@ def plan_request(request: ExtractRequest, workspace: Workspace) -> Plan:
 def _stage(plan: Plan, workspace: Workspace, folder: Path) -> Staged:
     location = workspace.source(plan.request.source).location
     source = open_source(location, base=workspace.root)
-    return stage(source, plan.family, needs(plan), folder)
+    staged = stage(source, plan.family, needs(plan), folder)
+    domains = {t.id_domain: name for name, t in staged.tables.items() if t.id_domain is not None}
+    if len(domains) > 1:
+        named = ", ".join(f"{table} ({domain})" for domain, table in sorted(domains.items()))
+        raise SourceError(
+            f"{source.location}: tables of different id domains can't be joined: {named}; "
+            "ask for columns of one domain, or get a linked export"
+        )
+    return staged
 
 
 def _frames(staged: Staged) -> dict[str, pl.LazyFrame]:
@@ -214,9 +222,8 @@ def _hold_to_schema(table: Described) -> None:
         domains={field.name: field.enum for field in others},
         unique=table.primary_key,
     )
-    failures = check_frame(schema, table.frame)
-    if failures:
-        named = "; ".join(str(failure) for failure in failures)
+    if broken := breaches(schema, table.frame):
+        named = "; ".join(map(str, broken))
         raise PrivacyError(f"{table.name}: what was built breaks the released schema ({named})")
 
 

@@ -26,12 +26,12 @@ class Permitted:
 
     Attributes:
         frames: the views, less everybody without permission.
-        decided: what the registry said of all pairs of learner and item.
+        decided: `learners`, `enrolments` -> deciding state -> how many of them.
         digest: of the permitted pairs, keyed, so that nobody can test a guess against it.
     """
 
     frames: Mapping[str, pl.DataFrame]
-    decided: EligibilityResult
+    decided: Mapping[str, Mapping[str, int]]
     digest: str
 
 
@@ -50,20 +50,34 @@ def permitted(
         RightsError: nobody permits the purpose.
     """
     key = registry_key(workspace.root)
+    records = rights_records(open_registry(workspace.database), source=plan.request.source)
+    policy = workspace.policy
     on = [LEARNER] if plan.item is None else [LEARNER, plan.item]
     pairs = frames["learners" if plan.item is None else "enrolments"].select(on)
     learners = pairs[LEARNER].unique()
     known_as = pl.DataFrame({LEARNER: learners, _DIGEST: registry_digests(learners, key)})
-    decided = eligible(
-        pairs.join(known_as, on=LEARNER, how="inner"),
-        rights_records(open_registry(workspace.database), source=plan.request.source),
-        purpose=plan.request.purpose,
-        cut_off=cut_off,
-        legal_bases=workspace.policy.legal_bases,
-        jurisdictions=workspace.policy.jurisdictions,
-        learner=_DIGEST,
-        item=plan.item,
-    )
+
+    def decide(rows: pl.DataFrame, item: str | None) -> EligibilityResult:
+        return eligible(
+            rows.join(known_as, on=LEARNER, how="inner"),
+            records,
+            purpose=plan.request.purpose,
+            cut_off=cut_off,
+            legal_bases=policy.legal_bases,
+            jurisdictions=policy.jurisdictions,
+            learner=_DIGEST,
+            item=item,
+        )
+
+    counts = {}
+    if not plan.course_scope:
+        # Courses are linked there: what restricts one of them, or permits only one, is not enough.
+        people = decide(learners.to_frame(), None)
+        counts["learners"] = people.counts
+        pairs = pairs.join(people.allowed, on=LEARNER, how="semi")
+    decided = decide(pairs, plan.item)
+    if plan.item is not None:
+        counts["enrolments"] = decided.counts
     if decided.allowed.is_empty():
         raise RightsError(
             f"no learner of source '{plan.request.source}' permits the purpose "
@@ -74,7 +88,7 @@ def permitted(
             name: frame.join(decided.allowed, on=[c for c in on if c in frame.columns], how="semi")
             for name, frame in frames.items()
         },
-        decided=decided,
+        decided=counts,
         digest=_keyed_digest(decided.allowed.drop(LEARNER), key),
     )
 

@@ -41,7 +41,7 @@ def write_steward_files(
     quarantine.write(folder / "quarantine")
     _write_json(
         folder / "eligibility.json",
-        {"cut_off": promise.cut_off, "purpose": plan.request.purpose, **rights.decided.counts},
+        {"cut_off": promise.cut_off, "purpose": plan.request.purpose, **rights.decided},
     )
     recoding = extract.recoding
     _write_json(

@@ -48,12 +48,9 @@ class _LazyGroup(click.Group):
 @click.group(cls=_LazyGroup, context_settings={"help_option_names": ["-h", "--help"]})
 @click.version_option(package_name="kohort")
 def main() -> None:
-    r"""Build anonymized learning-analytics datasets that keep what learners were promised.
+    """Build anonymized learning-analytics datasets that keep what learners were promised.
 
-    \b
-    Start here:
-      kohort demo
-      kohort init study --local --source oulad=oulad:path/to/oulad
+    Start with `kohort demo`; for data of your own, with `kohort init`.
 
     Exit codes: 0 done; 1 a promise is broken; 2 wrong usage or not a package; 3 request refused;
     4 source unreadable; 5 privacy out of reach; 6 workspace or key missing; 7 rights refused;

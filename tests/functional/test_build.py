@@ -156,8 +156,27 @@ def test_only_permitted_learners_leave(world: Path):
     edit_request(world, ("0.1", "0.2"))
     build(world)
     decided = json.loads((world / "package.steward" / "eligibility.json").read_text())
-    assert decided["withdrawn"] == sum(2 if i % 3 == 0 else 1 for i in gone)
+    assert decided["enrolments"]["withdrawn"] == sum(2 if i % 3 == 0 else 1 for i in gone)
     assert tables(world)["enrolments"].filter(code_module="x").height <= PEOPLE - len(gone)
+
+
+@pytest.mark.parametrize("pseudonyms", ["course", "release"])
+def test_a_course_may_be_refused_alone(world: Path, pseudonyms: str):
+    """A denial for one course keeps the others under course scope, and nothing where linked."""
+    consent(world)
+    deny = "research,course:x,denied,,GB,1,2021-01-01,,letter"
+    (world / "more.csv").write_text(
+        (world / "rights.csv").read_text().splitlines()[0]
+        + "".join(f"\n{raw_id(i)},{deny}" for i in range(0, PEOPLE, 3))
+    )
+    run("rights", "import", str(world / "more.csv"), "--workspace", str(world / "ws"))
+    edit_request(world, ('"course"', f'"{pseudonyms}"'), ("0.1", "0.2"))
+    build(world)
+    enrolments = tables(world)["enrolments"]
+    # Every third takes y too, and those are the ones who refuse x.
+    y = enrolments.filter(code_module="y").height
+    assert (y > 0) is (pseudonyms == "course")
+    assert 30 <= enrolments.filter(code_module="x").height <= 40
 
 
 def test_no_record_means_no(world: Path):
@@ -257,11 +276,11 @@ def test_the_gates_hold_with_validation_switched_off(world: Path):
     environment = {**os.environ, "PANDERA_VALIDATION_ENABLED": "False"}
     code = (
         "import polars as pl\n"
-        "from schemas.checking import check_frame\n"
+        "from schemas.checking import breaches\n"
         "from schemas.released import released_schema\n"
         "schema = released_schema('t', learner='l', domains={'g': ['F']}, unique=['l'])\n"
         "frame = pl.DataFrame({'l': ['a' * 32], 'g': ['secret']})\n"
-        "failures = check_frame(schema, frame)\n"
+        "failures = breaches(schema, frame)\n"
         "assert failures and 'secret' not in str(failures)\n"
     )
     subprocess.run([sys.executable, "-c", code], check=True, env=environment)

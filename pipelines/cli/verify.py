@@ -1,0 +1,102 @@
+"""`kohort verify`: recompute a package's promises, or count learners per class in any file."""
+
+import json
+from pathlib import Path
+from typing import ClassVar
+
+import click
+
+from pipelines.verify import CountError, UnreadablePackageError, count_learners, verify_package
+from pipelines.verify.report import count_json, count_table, verification_json, verification_table
+
+
+class _UnreadableError(click.ClickException):
+    """What was named can't be read: told in one line."""
+
+    exit_code: ClassVar[int] = 2
+
+
+@click.command(
+    name="verify",
+    epilog=(
+        "\b\nExamples:\n"
+        "  kohort verify out/\n"
+        "  kohort verify out/ --approval approval.json --json\n"
+        "  kohort verify --count studentInfo.csv --learner id_student --qi gender,region --k 5"
+        "\n\n\b\nExit codes:\n"
+        "  0  every promise holds; every class has at least k learners\n"
+        "  1  a promise is broken; a class is below k\n"
+        "  2  not a readable package or file; wrong usage"
+    ),
+)
+@click.argument("package", type=click.Path(path_type=Path), required=False)
+@click.option(
+    "--approval",
+    type=click.Path(path_type=Path),
+    metavar="FILE",
+    help="Hold roles, k, m, scope and bounds against what the steward approved.",
+)
+@click.option(
+    "--count",
+    "file",
+    type=click.Path(path_type=Path),
+    metavar="FILE",
+    help="Count distinct learners per class in this CSV or Parquet file instead.",
+)
+@click.option("--learner", metavar="COLUMN", help="With --count: the column naming the learner.")
+@click.option("--qi", metavar="A,B,C", help="With --count: the columns an attacker knows.")
+@click.option("--k", type=click.IntRange(min=1), help="With --count: the threshold.")
+@click.option("--separator", metavar="CHAR", help="With --count: CSV separator.  [default: ,]")
+@click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
+@click.pass_context
+def verify(
+    context: click.Context,
+    *,
+    package: Path | None,
+    approval: Path | None,
+    file: Path | None,
+    learner: str | None,
+    qi: str | None,
+    k: int | None,
+    separator: str | None,
+    as_json: bool,
+) -> None:
+    """Recompute every promise of PACKAGE from its written bytes.
+
+    The checker shares no code with what builds packages. With --count it counts distinct learners
+    per class in any table.
+    """
+    if (package is None) == (file is None):
+        raise click.UsageError("give either PACKAGE or --count FILE")
+    if package is not None:
+        if any(value is not None for value in (learner, qi, k, separator)):
+            raise click.UsageError("--learner, --qi, --k and --separator go with --count FILE")
+        ok = _verify(package, approval, as_json=as_json)
+    elif file is not None and learner is not None and qi is not None and k is not None:
+        if approval is not None:
+            raise click.UsageError("--approval goes with PACKAGE")
+        ok = _count(file, learner, qi, k, separator or ",", as_json=as_json)
+    else:
+        raise click.UsageError("--count FILE needs --learner, --qi and --k")
+    context.exit(0 if ok else 1)
+
+
+def _verify(package: Path, approval: Path | None, *, as_json: bool) -> bool:
+    try:
+        found = verify_package(package, approval)
+    except UnreadablePackageError as error:
+        raise _UnreadableError(str(error)) from None
+    click.echo(json.dumps(verification_json(found)) if as_json else verification_table(found))
+    return found.ok
+
+
+def _count(file: Path, learner: str, qi: str, k: int, separator: str, *, as_json: bool) -> bool:
+    if len(separator) != 1 or not separator.isascii():
+        raise click.UsageError("--separator is one ASCII character")
+    columns = [column.strip() for column in qi.split(",") if column.strip()]
+    try:
+        result = count_learners(file, learner, columns, k=k, separator=separator)
+    except CountError as error:
+        raise _UnreadableError(str(error)) from None
+    click.echo(json.dumps(count_json(result)) if as_json else count_table(result))
+    return result.ok

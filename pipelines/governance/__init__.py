@@ -1,0 +1,1 @@
+"""What the workspace must remember: who permitted what, and from when."""

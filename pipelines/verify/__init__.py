@@ -1,0 +1,19 @@
+"""The separate checker: re-reads the written bytes of a package and recomputes every promise.
+
+It shares no code with what writes packages, only the field names of `schemas.manifest`.
+"""
+
+from pipelines.verify.count import CountError, CountResult, count_learners
+from pipelines.verify.outcome import Check
+from pipelines.verify.package import UnreadablePackageError
+from pipelines.verify.verification import Verification, verify_package
+
+__all__ = [
+    "Check",
+    "CountError",
+    "CountResult",
+    "UnreadablePackageError",
+    "Verification",
+    "count_learners",
+    "verify_package",
+]

@@ -1,0 +1,69 @@
+"""Check of the package against what the steward approved."""
+
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+
+from pipelines.verify.outcome import Outcome, outcome
+from pipelines.verify.package import UnreadablePackageError
+from schemas.manifest import LEARNER_KEY, Approval, Manifest, ManifestError, parse_approval
+
+_COMPARED = (
+    "release_type",
+    "k",
+    "m",
+    "pseudonym_scope",
+    "access",
+    "item",
+    "suppression_limit",
+)
+
+
+def read_approval(path: Path) -> Approval:
+    """The approval in this file.
+
+    Raises:
+        UnreadablePackageError: it is missing, or no approval.
+    """
+    try:
+        return parse_approval(path.read_text(encoding="utf-8"))
+    except OSError as error:
+        raise UnreadablePackageError(f"{path}: can't be read ({error.strerror})") from None
+    except UnicodeDecodeError:
+        raise UnreadablePackageError(f"{path}: expected UTF-8") from None
+    except ManifestError as error:
+        raise UnreadablePackageError(f"{path}: {error}") from None
+
+
+def as_approved(manifest: Manifest, approval: Approval) -> Outcome:
+    """The package promises exactly what was approved, and its columns mean what was approved."""
+    return outcome(_differences(manifest, approval), "roles and promise as approved")
+
+
+def _differences(manifest: Manifest, approval: Approval) -> Iterator[str]:
+    promise = manifest.promise
+    for key in _COMPARED:
+        yield from _differs(key, getattr(promise, key), getattr(approval, key))
+    if promise.request_sha256 != approval.request_sha256:
+        yield "built from another request than the approved one"
+    yield from _maps_differ("maximum_share", promise.maximum_share, approval.maximum_share)
+    roles = {
+        resource.name: {f.name: f.role for f in resource.fields if f.role != LEARNER_KEY}
+        for resource in manifest.resources
+    }
+    for table in sorted(roles.keys() | approval.tables.keys()):
+        if table not in approval.tables or table not in roles:
+            yield f"table {table}: {'not approved' if table in roles else 'left out'}"
+            continue
+        yield from _maps_differ(f"role of {table}", roles[table], approval.tables[table])
+
+
+def _maps_differ(
+    what: str, found: Mapping[str, object], approved: Mapping[str, object]
+) -> Iterator[str]:
+    for name in sorted(found.keys() | approved.keys()):
+        yield from _differs(f"{what}.{name}", found.get(name), approved.get(name))
+
+
+def _differs(key: str, found: object, approved: object) -> Iterator[str]:
+    if found != approved:
+        yield f"{key}: {found}, approved {approved}"

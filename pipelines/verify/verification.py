@@ -1,0 +1,127 @@
+"""The story of a verification: open the package, run every check, say what was found."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import cache, partial
+from pathlib import Path
+
+from pipelines.verify import anonymity, files, shape
+from pipelines.verify.approval import as_approved, read_approval
+from pipelines.verify.outcome import Check, Outcome, guarded, outcome
+from pipelines.verify.package import Extract, Package, open_package
+from pipelines.verify.shares import maximum_share
+from schemas.manifest import SENSITIVE, Promise
+
+_Run = Callable[[], Outcome]
+_COUNTS_CLASSES = "k-anonymity:"
+
+
+@dataclass(frozen=True, slots=True)
+class Verification:
+    """What became of a package's promises.
+
+    Attributes:
+        promise: what it promises, in its own words.
+        k_found: the fewest learners of any class, over all tables and their join; None where
+            there is no class, or where one of these counts could not be made.
+        checks: every check, in a fixed order; a check that could not run has failed.
+        approved: whether the package was held against an approval; if not, roles are its own.
+    """
+
+    promise: Promise
+    k_found: int | None
+    checks: tuple[Check, ...]
+    approved: bool
+
+    @property
+    def ok(self) -> bool:
+        """Whether every promise holds."""
+        return all(check.ok for check in self.checks)
+
+    @property
+    def release_type(self) -> str:
+        """What kind of release it is."""
+        return self.promise.release_type
+
+    @property
+    def k_promised(self) -> int:
+        """The k that the package promises."""
+        return self.promise.k
+
+
+def verify_package(path: Path, approval: Path | None = None) -> Verification:
+    """Recompute every promise of the package in this folder from its written bytes.
+
+    Args:
+        path: the folder.
+        approval: what the steward approved, to hold roles, k, m, scope and bounds against.
+
+    Raises:
+        UnreadablePackageError: the folder is no package that can be read, or the approval none.
+    """
+    approved = read_approval(approval) if approval is not None else None
+    package = open_package(path)
+    plan = [*_file_checks(package), *_extract_checks(package.extract)]
+    if approved is not None:
+        plan.append(("approval", partial(as_approved, package.manifest, approved)))
+    return _run(package.extract, plan, approved=approved is not None)
+
+
+def verify_extract(extract: Extract) -> Verification:
+    """Recompute the promises that are about tables, not about files."""
+    return _run(extract, _extract_checks(extract), approved=False)
+
+
+def _run(extract: Extract, plan: list[tuple[str, _Run]], *, approved: bool) -> Verification:
+    found = [(name, guarded(run)) for name, run in plan]
+    counts = [o.smallest for name, o in found if name.startswith(_COUNTS_CLASSES)]
+    known = [count for count in counts if count is not None]
+    return Verification(
+        promise=extract.promise,
+        k_found=min(known) if known and len(known) == len(counts) else None,
+        checks=tuple(Check(name, o.ok, o.detail) for name, o in found),
+        approved=approved,
+    )
+
+
+def _file_checks(package: Package) -> list[tuple[str, _Run]]:
+    checks: list[tuple[str, _Run]] = [
+        ("checksums", partial(files.checksums, package)),
+        ("known-files", partial(files.only_known_files, package)),
+    ]
+    if any(resource.csv_path for resource in package.manifest.resources):
+        checks.append(("csv", partial(files.csv_equals_parquet, package)))
+    return checks
+
+
+def _extract_checks(extract: Extract) -> list[tuple[str, _Run]]:
+    # Validated once, told as three checks.
+    faults = cache(partial(shape.schema_faults, extract))
+    tables = [(table.resource.name, table) for table in extract.tables]
+    return [
+        ("columns", lambda: outcome(faults().columns, "exactly as the manifest says, strings")),
+        ("no-nulls", lambda: outcome(faults().nulls, "none")),
+        ("closed-domains", lambda: outcome(faults().domains, "every cell in its domain")),
+        ("pseudonym-shape", partial(shape.pseudonym_shape, extract)),
+        ("not-empty", partial(shape.not_empty, extract)),
+        ("unique-rows", partial(shape.unique_rows, extract)),
+        ("item-column", partial(shape.item_column, extract)),
+        ("scope", partial(shape.scope, extract)),
+        *(
+            (f"{_COUNTS_CLASSES}{name}", partial(anonymity.k_of_table, extract, table))
+            for name, table in tables
+        ),
+        (f"{_COUNTS_CLASSES}join", partial(anonymity.k_of_join, extract)),
+        ("item-subsets", partial(anonymity.item_subsets, extract)),
+        *((f"combinations:{n}", partial(anonymity.combinations, extract, t)) for n, t in tables),
+        *((f"single-values:{n}", partial(anonymity.single_values, extract, t)) for n, t in tables),
+        *(
+            (f"maximum-share:{column}", partial(maximum_share, extract, column))
+            for column in _sensitive(extract)
+        ),
+    ]
+
+
+def _sensitive(extract: Extract) -> list[str]:
+    declared = {c for table in extract.tables for c in table.resource.of_role(SENSITIVE)}
+    return sorted(declared | extract.promise.maximum_share.keys())

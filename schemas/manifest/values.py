@@ -1,0 +1,251 @@
+"""The values of a manifest and of an approval; they refuse what no package can mean."""
+
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Final, Literal, get_args
+
+FORMAT_VERSION: Final = 1
+MANIFEST_NAME: Final = "datapackage.json"
+CHECKSUMS_NAME: Final = "checksums.sha256"
+LEARNER_PATTERN: Final = "^[0-9a-f]{32}$"
+
+LEARNER_KEY: Final = "learner-key"
+QUASI_IDENTIFIER: Final = "quasi-identifier"
+ITEM: Final = "item"
+SENSITIVE: Final = "sensitive"
+MEASURE: Final = "measure"
+ROLES: Final = (LEARNER_KEY, QUASI_IDENTIFIER, ITEM, SENSITIVE, MEASURE)
+
+LEARNER_GRAIN: Final = "learner"
+LEARNER_COURSE_GRAIN: Final = "learner-course"
+GRAINS: Final = (LEARNER_GRAIN, LEARNER_COURSE_GRAIN)
+
+ItemKnowledge = Literal[1, "full"]
+"""How many items the attacker knows: one, or the whole set."""
+
+_SCOPES = ("course", "release")
+_ACCESS = ("controlled", "public")
+_SLUG = re.compile("[a-z0-9._-]+")
+_SHA256 = re.compile("[0-9a-f]{64}")
+
+
+class ManifestError(ValueError):
+    """A text that is not a manifest, or not an approval, of this format.
+
+    Attributes:
+        key: the dotted JSON key it stands at; empty for the whole text.
+        expected: what should stand there. Never a value of the text.
+    """
+
+    def __init__(self, key: str, expected: str) -> None:
+        self.key = key
+        self.expected = expected
+        super().__init__(f"{key}: {expected}" if key else expected)
+
+
+@dataclass(frozen=True, slots=True)
+class Field:
+    """One released column.
+
+    Attributes:
+        name: starts with a letter or `_`, so that no spreadsheet reads it as a formula.
+        role: one of `ROLES`.
+        description: for the reader.
+        enum: the closed domain; empty for the learner key, whose shape is `LEARNER_PATTERN`.
+    """
+
+    name: str
+    role: str
+    description: str
+    enum: tuple[str, ...] = ()
+
+    def __post_init__(self) -> None:
+        start = self.name[:1]
+        is_key = self.role == LEARNER_KEY
+        _demand(
+            (start.isalpha() or start == "_", "name", "a name that starts with a letter or _"),
+            (self.name.isprintable(), "name", "printable characters"),
+            (self.role in ROLES, "role", _one_of(ROLES)),
+            (is_key != bool(self.enum), "constraints.enum", "values, but not for the learner key"),
+            (len(set(self.enum)) == len(self.enum), "constraints.enum", "no value twice"),
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class Resource:
+    """One released table.
+
+    Attributes:
+        name: as in the view it comes from, such as `enrolments`.
+        path: of the Parquet file, inside the package.
+        size: of that file, in bytes.
+        sha256: of that file, in hex.
+        grain: `learner` or `learner-course`.
+        learner_key: the column of pseudonyms.
+        fields: the columns, in the order of the file.
+        primary_key: the columns that tell rows apart.
+        csv_path: of the same table as CSV, where that was asked for.
+    """
+
+    name: str
+    path: str
+    size: int
+    sha256: str
+    grain: str
+    learner_key: str
+    fields: tuple[Field, ...]
+    primary_key: tuple[str, ...]
+    csv_path: str | None = None
+
+    def __post_init__(self) -> None:
+        names = [field.name for field in self.fields]
+        keys = [field.name for field in self.fields if field.role == LEARNER_KEY]
+        _demand(
+            (_SLUG.fullmatch(self.name) is not None, "name", "a-z, 0-9, . _ -"),
+            (is_inside(self.path), "path", "a path inside the package"),
+            (self.size >= 0, "bytes", "a size"),
+            (_SHA256.fullmatch(self.sha256) is not None, "hash", "sha256: and 64 hex digits"),
+            (self.grain in GRAINS, "grain", _one_of(GRAINS)),
+            (len(set(names)) == len(names), "schema.fields", "no column name twice"),
+            (keys == [self.learner_key], "learnerKey", f"the one field of role {LEARNER_KEY}"),
+            (self.csv_path is None or is_inside(self.csv_path), "csvPath", "a path inside it"),
+        )
+
+    def of_role(self, *roles: str) -> tuple[str, ...]:
+        """The names of the columns of these roles, in file order."""
+        return tuple(field.name for field in self.fields if field.role in roles)
+
+
+@dataclass(frozen=True, slots=True)
+class Promise:
+    """What the package promises (the top-level `kohort` of the manifest).
+
+    Attributes:
+        k: learners who share a class and what the attacker knows of their items.
+        m: how many items that attacker knows.
+        pseudonym_scope: `course`: no pseudonym joins two items; `release`: one a learner.
+        access: `controlled` or `public`.
+        item: the item column; None where no table has one.
+        maximum_share: sensitive column -> the largest share of one value in a group.
+        suppression_limit: the share of learners that may be left out.
+        suppressed_share: the share left out, rounded to 1%; None where withheld.
+        request_sha256: of the request, in hex.
+        data_version: what the data, the policy and the declarations hash to.
+        cut_off: the moment rights were evaluated at (ISO 8601).
+        legal_bases: what the data of these learners is used on.
+    """
+
+    release_type: str
+    k: int
+    m: ItemKnowledge
+    pseudonym_scope: str
+    access: str
+    item: str | None
+    maximum_share: Mapping[str, float]
+    suppression_limit: float
+    suppressed_share: float | None
+    request_sha256: str
+    data_version: str
+    cut_off: str
+    legal_bases: tuple[str, ...]
+
+    def __post_init__(self) -> None:
+        share = self.suppressed_share
+        _demand(
+            *_common_rules(self),
+            (0 <= self.suppression_limit <= 1, "suppression.limit", "a share from 0 to 1"),
+            (share is None or 0 <= share <= 1, "suppression.share", "a share from 0 to 1, or null"),
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class Manifest:
+    """The whole of `datapackage.json`; `created` is in UTC (ISO 8601)."""
+
+    name: str
+    title: str
+    description: str
+    created: str
+    resources: tuple[Resource, ...]
+    promise: Promise
+
+    def __post_init__(self) -> None:
+        names = [resource.name for resource in self.resources]
+        paths = [p for r in self.resources for p in (r.path, r.csv_path) if p is not None]
+        _demand(
+            (_SLUG.fullmatch(self.name) is not None, "name", "a-z, 0-9, . _ -"),
+            (_is_utc(self.created), "created", "a moment in UTC, such as 2026-01-31T12:00:00Z"),
+            (bool(self.resources), "resources", "at least one table"),
+            (len(set(names)) == len(names), "resources", "no name twice"),
+            (len(set(paths)) == len(paths), "resources", "no path twice"),
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class Approval:
+    """What a steward approved, written beside the package and never into it.
+
+    Attributes:
+        tables: table -> column -> role, for every column but the learner key.
+
+    The other attributes are those of `Promise`.
+    """
+
+    request_sha256: str
+    release_type: str
+    k: int
+    m: ItemKnowledge
+    pseudonym_scope: str
+    access: str
+    item: str | None
+    maximum_share: Mapping[str, float]
+    suppression_limit: float
+    tables: Mapping[str, Mapping[str, str]]
+
+    def __post_init__(self) -> None:
+        roles = {role for columns in self.tables.values() for role in columns.values()}
+        _demand(
+            *_common_rules(self),
+            (0 <= self.suppression_limit <= 1, "suppression_limit", "a share from 0 to 1"),
+            (roles <= set(ROLES) - {LEARNER_KEY}, "tables", f"roles: {_one_of(ROLES[1:])}"),
+        )
+
+
+def is_inside(path: str) -> bool:
+    """Whether a `/`-separated relative path names something below the folder it starts from."""
+    parts = path.split("/")
+    plain = path.isprintable() and "\\" not in path and ":" not in path
+    return plain and not any(part in {"", ".", ".."} for part in parts)
+
+
+def _demand(*rules: tuple[bool, str, str]) -> None:
+    """Raise at the first rule that does not hold: (holds, key, what was expected)."""
+    for holds, key, expected in rules:
+        if not holds:
+            raise ManifestError(key, f"expected {expected}")
+
+
+def _common_rules(value: Promise | Approval) -> list[tuple[bool, str, str]]:
+    shares = value.maximum_share.values()
+    return [
+        (value.release_type == "microdata", "release_type", "microdata"),
+        (value.k >= 1, "k", "a number of learners, at least 1"),
+        (value.m in get_args(ItemKnowledge), "m", '1 or "full"'),
+        (value.pseudonym_scope in _SCOPES, "pseudonym_scope", _one_of(_SCOPES)),
+        (value.access in _ACCESS, "access", _one_of(_ACCESS)),
+        (all(0 < share <= 1 for share in shares), "maximum_share", "shares above 0, at most 1"),
+        (_SHA256.fullmatch(value.request_sha256) is not None, "request_sha256", "64 hex digits"),
+    ]
+
+
+def _is_utc(moment: str) -> bool:
+    try:
+        return datetime.fromisoformat(moment).utcoffset() == timedelta(0)
+    except ValueError:
+        return False
+
+
+def _one_of(names: Sequence[str]) -> str:
+    return f"one of {', '.join(names)}"

@@ -1,0 +1,211 @@
+from collections import Counter
+from datetime import UTC, datetime, timedelta
+
+import polars as pl
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from anonymizer.eligibility import (
+    PURPOSE_BOUND,
+    RECORD_SCHEMA,
+    STRICTNESS,
+    State,
+    eligible,
+)
+from anonymizer.errors import CoreError
+from tests.reference.eligibility import deciding_state
+
+NOW = datetime(2024, 6, 1, tzinfo=UTC)
+POLICY = {
+    "purpose": "research",
+    "cut_off": NOW,
+    "legal_bases": ["consent"],
+    "jurisdictions": ["EU", "US"],
+}
+PAIRS = pl.DataFrame({"id": ["ann", "ann", "bob"], "course": ["x", "y", "x"]})
+RESTRICTIVE = [s for s in State if s not in (State.NO_RECORD, State.GRANTED)]
+
+
+def record(learner="ann", state="granted", **cells):
+    """A record in force that permits everything, but for what is said."""
+    row = {
+        "learner": learner,
+        "purpose": "research",
+        "scope": "*",
+        "state": state,
+        "legal_basis": "consent",
+        "jurisdiction": "EU",
+        "effective_from": NOW - timedelta(days=9),
+        "effective_to": None,
+        "received_at": NOW - timedelta(days=8),
+    }
+    return row | cells
+
+
+def permitted(*records, item="course", **policy):
+    """The permitted pairs of PAIRS under these records."""
+    table = pl.DataFrame(list(records), schema=RECORD_SCHEMA)
+    pairs = PAIRS if item else PAIRS.select("id").unique(maintain_order=True)
+    return eligible(pairs, table, **POLICY | policy, learner="id", item=item).allowed.rows()
+
+
+ANN = [("ann", "x"), ("ann", "y")]
+
+instants = st.integers(-2, 2).map(lambda days: NOW + timedelta(days=days))
+records_ = st.builds(
+    record,
+    learner=st.sampled_from(["ann", "bob", "eve", None]),
+    state=st.sampled_from(["granted"] * 8 + [str(s) for s in State]),
+    purpose=st.sampled_from(["research", "*", "marketing"]),
+    scope=st.sampled_from(["*", "*", "course:x", "course:y", "course:", "partner:x", "nonsense"]),
+    legal_basis=st.sampled_from(["consent", "consent", "contract", None]),
+    jurisdiction=st.sampled_from(["EU", "*", "IN", None]),
+    effective_from=instants,
+    effective_to=st.none() | instants,
+    received_at=instants,
+)
+
+
+@settings(deadline=None, max_examples=100)
+@given(
+    st.lists(records_, max_size=7),
+    st.lists(st.tuples(st.sampled_from(["ann", "bob", "cid"]), st.sampled_from("xyz")), max_size=5),
+    st.booleans(),
+    st.sampled_from([["EU"], ["*"], []]),
+)
+def test_twin(records, rows, by_item, jurisdictions):
+    """Pairs, their order and the counts agree with reading one record at a time."""
+    policy = POLICY | {"jurisdictions": jurisdictions}
+    rows = rows if by_item else [(learner, None) for learner, _ in rows]
+    deciding = [deciding_state(a, c, records, **policy) for a, c in rows]
+    pairs = pl.DataFrame(rows, schema={"id": pl.String, "course": pl.String}, orient="row")
+    table = pl.DataFrame(records, schema=RECORD_SCHEMA)
+    item = "course" if by_item else None
+    result = eligible(pairs, table, **policy, learner="id", item=item)
+    expected = [pair for pair, state in zip(rows, deciding, strict=True) if state == "granted"]
+    assert result.allowed.rows() == expected
+    assert result.counts == Counter(deciding)
+
+
+def test_every_state_has_a_strictness():
+    """Each state has one rank, and those bound to a purpose are restrictive."""
+    assert sorted(STRICTNESS) == sorted(State)
+    assert set(RESTRICTIVE) >= PURPOSE_BOUND
+
+
+def test_no_record_means_no():
+    """Who is on no record, or only on one that says so, is not permitted."""
+    assert permitted() == []
+    assert permitted(record(state="no_record")) == []
+
+
+def test_grant_permits_its_learner():
+    """A grant permits its own learner, in every item."""
+    assert permitted(record()) == ANN
+
+
+@pytest.mark.parametrize("state", RESTRICTIVE)
+def test_every_restrictive_state_wins(state):
+    """Each restrictive state overrides a grant, the dataset-level grant, and a later grant."""
+    later = record(effective_from=NOW - timedelta(days=1))
+    assert permitted(record(), record(None), later, record(state=state)) == [("bob", "x")]
+
+
+@pytest.mark.parametrize("state", RESTRICTIVE)
+def test_purpose_of_a_restriction(state):
+    """Denials, withdrawals and objections keep to their purpose; the others know none."""
+    kept = permitted(record(), record(state=state, purpose="marketing"))
+    assert kept == (ANN if state in PURPOSE_BOUND else [])
+    assert permitted(record(), record(state=state, purpose="*")) == []
+
+
+@pytest.mark.parametrize(
+    "cells",
+    [
+        {"legal_basis": "contract"},
+        {"legal_basis": None},
+        {"legal_basis": "*"},
+        {"jurisdiction": "IN"},
+        {"jurisdiction": None},
+        {"purpose": "marketing"},
+        {"scope": "partner:x"},
+        {"scope": "course:z"},
+        {"effective_from": NOW + timedelta(seconds=1)},
+        {"effective_to": NOW},
+        {"received_at": NOW + timedelta(microseconds=1)},
+    ],
+)
+def test_grants_that_count_for_nothing(cells):
+    """Another basis, jurisdiction, purpose, scope or time makes a grant no record."""
+    assert permitted(record(**cells)) == []
+
+
+def test_edges_of_the_interval():
+    """A record counts from its first instant and its receipt, and no longer at its end."""
+    assert permitted(record(effective_from=NOW, received_at=NOW)) == ANN
+    over = record(state="withdrawn", effective_to=NOW)
+    assert permitted(record(), over) == ANN
+    running = record(state="withdrawn", effective_to=NOW + timedelta(microseconds=1))
+    assert permitted(record(), running) == []
+
+
+def test_restrictions_need_no_basis_or_jurisdiction():
+    """A withdrawal counts whatever basis and jurisdiction it names."""
+    assert permitted(record(), record(state="withdrawn", legal_basis=None, jurisdiction="IN")) == []
+
+
+def test_jurisdiction_wildcards():
+    """A policy that admits any jurisdiction, and a grant that holds in any, both permit."""
+    assert permitted(record(jurisdiction=None), jurisdictions=["*"]) == ANN
+    assert permitted(record(jurisdiction="*")) == ANN
+
+
+def test_course_scope():
+    """A course-scoped record reaches its course only; any other kind reaches everything."""
+    assert permitted(record(scope="course:y")) == [("ann", "y")]
+    assert permitted(record(), record(state="denied", scope="course:y")) == [("ann", "x")]
+    assert permitted(record(), record(state="denied", scope="partner:q")) == []
+
+
+def test_learner_table_is_strict():
+    """Without an item a restriction on one course blocks, and a grant on one gives nothing."""
+    assert permitted(record(), item=None) == [("ann",)]
+    assert permitted(record(), record(state="objected", scope="course:z"), item=None) == []
+    assert permitted(record(scope="course:x"), item=None) == []
+
+
+def test_dataset_level_records():
+    """A record of nobody bears on everybody, for good and for bad, and outranks nothing."""
+    assert permitted(record(None)) == PAIRS.rows()
+    assert permitted(record(None), record("bob", "withdrawn")) == ANN
+    assert permitted(record(), record(None, "legal_hold")) == []
+    assert permitted(record(None), record(None, "denied", scope="course:x")) == [("ann", "y")]
+
+
+def test_counts_add_up():
+    """Counts are by the deciding state and sum to the pairs."""
+    table = pl.DataFrame([record(), record("bob", "erased")], schema=RECORD_SCHEMA)
+    result = eligible(PAIRS, table, **POLICY, learner="id", item="course")
+    assert result.counts == {"granted": 2, "erased": 1}
+
+
+GOOD = pl.DataFrame([record()], schema=RECORD_SCHEMA)
+
+
+@pytest.mark.parametrize(
+    "pairs, records, cut_off, words",
+    [
+        (PAIRS, GOOD, NOW.replace(tzinfo=None), "cut_off: has no time zone"),
+        (PAIRS.with_columns(id=pl.lit(1)), GOOD, NOW, "expected a text column 'id'"),
+        (PAIRS.drop("course"), GOOD, NOW, "expected a text column 'course'"),
+        (PAIRS.with_columns(id=pl.lit(None, pl.String)), GOOD, NOW, "'id' holds nulls"),
+        (PAIRS, GOOD.drop("scope"), NOW, "expected a column 'scope'"),
+        (PAIRS, GOOD.with_columns(state=pl.lit("Withdrawn")), NOW, "unknown state"),
+        (PAIRS, GOOD.with_columns(purpose=pl.lit(None, pl.String)), NOW, "'purpose' holds nulls"),
+    ],
+)
+def test_refusals(pairs, records, cut_off, words):
+    """Input whose meaning is in doubt is refused by the name of its column."""
+    with pytest.raises(CoreError, match=words):
+        eligible(pairs, records, **POLICY | {"cut_off": cut_off}, learner="id", item="course")

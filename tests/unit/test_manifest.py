@@ -1,0 +1,240 @@
+"""What a package says about itself, read strictly."""
+
+import dataclasses
+import json
+
+import pytest
+
+from schemas.manifest import (
+    Approval,
+    Field,
+    Manifest,
+    ManifestError,
+    Promise,
+    Resource,
+    parse_approval,
+    parse_manifest,
+    render_approval,
+    render_manifest,
+)
+
+LEARNER = Field("learner", "learner-key", "pseudonym")
+GENDER = Field("gender", "quasi-identifier", "gender", ("F", "M", "ü", "*"))
+COURSE = Field("course", "item", "course", ("A", "B"))
+PROMISE = Promise(
+    release_type="microdata",
+    k=5,
+    m="full",
+    pseudonym_scope="release",
+    access="controlled",
+    item="course",
+    maximum_share={"grade": 0.8},
+    suppression_limit=0.05,
+    suppressed_share=0.02,
+    request_sha256="0" * 64,
+    data_version="1",
+    cut_off="2026-01-31T00:00:00Z",
+    legal_bases=("consent",),
+)
+LEARNERS = Resource(
+    name="learners",
+    path="data/learners.parquet",
+    size=10,
+    sha256="1" * 64,
+    grain="learner",
+    learner_key="learner",
+    fields=(LEARNER, GENDER),
+    primary_key=("learner",),
+)
+ENROLMENTS = Resource(
+    name="enrolments",
+    path="data/enrolments.parquet",
+    size=10,
+    sha256="2" * 64,
+    grain="learner-course",
+    learner_key="learner",
+    fields=(LEARNER, COURSE),
+    primary_key=("learner", "course"),
+    csv_path="data/enrolments.csv",
+)
+MANIFEST = Manifest(
+    name="extract",
+    title="Extract",
+    description="An extract.",
+    created="2026-01-31T12:00:00+00:00",
+    resources=(LEARNERS, ENROLMENTS),
+    promise=PROMISE,
+)
+APPROVAL = Approval(
+    request_sha256="0" * 64,
+    release_type="microdata",
+    k=5,
+    m="full",
+    pseudonym_scope="release",
+    access="controlled",
+    item=None,
+    maximum_share={},
+    suppression_limit=0.05,
+    tables={"learners": {"gender": "quasi-identifier"}},
+)
+DROP = object()
+
+
+def changed(path, value, text=None):
+    """The manifest's text with the value at this path replaced, or dropped."""
+    document = json.loads(text or render_manifest(MANIFEST))
+    at = document
+    for step in path[:-1]:
+        at = at[step]
+    if value is DROP:
+        del at[path[-1]]
+    else:
+        at[path[-1]] = value
+    return json.dumps(document)
+
+
+def test_manifest_round_trip():
+    """What is rendered reads back as the same values."""
+    assert parse_manifest(render_manifest(MANIFEST)) == MANIFEST
+
+
+@pytest.mark.parametrize("m, share", [(1, None), ("full", 0.0)])
+def test_promise_round_trip(m, share):
+    """Alternatives and nulls survive."""
+    promise = dataclasses.replace(PROMISE, m=m, item=None, suppressed_share=share)
+    manifest = dataclasses.replace(MANIFEST, promise=promise)
+    assert parse_manifest(render_manifest(manifest)) == manifest
+
+
+def test_approval_round_trip():
+    """What is rendered reads back as the same values."""
+    assert parse_approval(render_approval(APPROVAL)) == APPROVAL
+
+
+def test_learner_key_is_unique_in_learner_tables_only():
+    """The constraints of the key follow the grain."""
+    resources = json.loads(render_manifest(MANIFEST))["resources"]
+    keys = [resource["schema"]["fields"][0]["constraints"] for resource in resources]
+    assert [key["unique"] for key in keys] == [True, False]
+    assert {key["pattern"] for key in keys} == {"^[0-9a-f]{32}$"}
+
+
+def test_columns_of_a_role():
+    """Columns are found by role, in file order."""
+    assert ENROLMENTS.of_role("item", "learner-key") == ("learner", "course")
+
+
+def test_further_properties_of_a_data_package_are_allowed():
+    """Licences and the like promise nothing and are skipped."""
+    assert parse_manifest(changed(["licenses"], [{"name": "CC-BY-4.0"}])) == MANIFEST
+
+
+FIELD = ["resources", 0, "schema", "fields", 1]
+KEY = ["resources", 0, "schema", "fields", 0]
+
+
+@pytest.mark.parametrize(
+    "path, value, key",
+    [
+        (["kohort"], DROP, "kohort"),
+        (["kohort", "format_version"], 2, "kohort.format_version"),
+        (["kohort", "format_version"], True, "kohort.format_version"),
+        (["kohort", "k"], DROP, "kohort.k"),
+        (["kohort", "k"], 0, "kohort.k"),
+        (["kohort", "k"], True, "kohort.k"),
+        (["kohort", "k"], 10**400, "kohort.k"),
+        (["kohort", "k"], "5", "kohort.k"),
+        (["kohort", "m"], 2, "kohort.m"),
+        (["kohort", "m"], 1.0, "kohort.m"),
+        (["kohort", "m"], "some", "kohort.m"),
+        (["kohort", "release_type"], "synthetic", "kohort.release_type"),
+        (["kohort", "pseudonym_scope"], "linked", "kohort.pseudonym_scope"),
+        (["kohort", "access"], "open", "kohort.access"),
+        (["kohort", "item"], 1, "kohort.item"),
+        (["kohort", "maximum_share"], {"grade": 0}, "kohort.maximum_share"),
+        (["kohort", "maximum_share"], {"grade": "x"}, "kohort.maximum_share.grade"),
+        (["kohort", "maximum_share"], [], "kohort.maximum_share"),
+        (["kohort", "suppression", "limit"], 2, "kohort.suppression.limit"),
+        (["kohort", "suppression", "share"], -1, "kohort.suppression.share"),
+        (["kohort", "suppression", "share"], DROP, "kohort.suppression.share"),
+        (["kohort", "request_sha256"], "x", "kohort.request_sha256"),
+        (["kohort", "legal_bases"], "consent", "kohort.legal_bases"),
+        (["kohort", "waiver"], True, "kohort"),
+        (["$schema"], "other", "$schema"),
+        (["name"], "An extract", "name"),
+        (["name"], DROP, "name"),
+        (["title"], "\ud800", "title"),
+        (["created"], "2026-01-31T12:00:00+01:00", "created"),
+        (["created"], "yesterday", "created"),
+        (["resources"], [], "resources"),
+        (["resources"], {}, "resources"),
+        (["resources", 1, "name"], "learners", "resources"),
+        (["resources", 1, "path"], "data/learners.parquet", "resources"),
+        (["resources", 0, "path"], "../learners.parquet", "resources[0].path"),
+        (["resources", 0, "path"], "/data/learners.parquet", "resources[0].path"),
+        (["resources", 0, "path"], "data\\learners.parquet", "resources[0].path"),
+        (["resources", 0, "path"], "c:/learners.parquet", "resources[0].path"),
+        (["resources", 0, "path"], "", "resources[0].path"),
+        (["resources", 1, "csvPath"], "data/../x.csv", "resources[1].csvPath"),
+        (["resources", 0, "bytes"], -1, "resources[0].bytes"),
+        (["resources", 0, "hash"], "1" * 64, "resources[0].hash"),
+        (["resources", 0, "hash"], "sha256:1", "resources[0].hash"),
+        (["resources", 0, "grain"], "event", "resources[0].grain"),
+        (["resources", 0, "format"], "csv", "resources[0].format"),
+        (["resources", 0, "learnerKey"], "gender", "resources[0].learnerKey"),
+        (["resources", 0, "extrapaths"], [], "resources[0]"),
+        ([*FIELD, "role"], "secret", "resources[0].schema.fields[1].role"),
+        ([*FIELD, "role"], "learner-key", "resources[0].schema.fields[1].constraints.pattern"),
+        ([*FIELD, "type"], "integer", "resources[0].schema.fields[1].type"),
+        ([*FIELD, "name"], "=1+1", "resources[0].schema.fields[1].name"),
+        ([*FIELD, "name"], "#learners", "resources[0].schema.fields[1].name"),
+        ([*FIELD, "name"], "a\x1b[2J", "resources[0].schema.fields[1].name"),
+        ([*FIELD, "name"], "learner", "resources[0].schema.fields"),
+        ([*FIELD, "constraints", "enum"], [], "resources[0].schema.fields[1].constraints.enum"),
+        ([*FIELD, "constraints", "enum"], ["F", "F"],
+         "resources[0].schema.fields[1].constraints.enum"),
+        ([*FIELD, "constraints", "enum"], [1],
+         "resources[0].schema.fields[1].constraints.enum[0]"),
+        ([*FIELD, "constraints", "required"], False,
+         "resources[0].schema.fields[1].constraints.required"),
+        ([*KEY, "constraints", "pattern"], ".*",
+         "resources[0].schema.fields[0].constraints.pattern"),
+        ([*KEY, "constraints", "unique"], False,
+         "resources[0].schema.fields[0].constraints.unique"),
+    ],
+)  # fmt: skip
+def test_strict_manifest(path, value, key):
+    """Every break is refused in one line that names the JSON key it stands at."""
+    with pytest.raises(ManifestError) as caught:
+        parse_manifest(changed(path, value))
+    assert caught.value.key == key
+    assert len(str(caught.value).splitlines()) == 1
+
+
+@pytest.mark.parametrize(
+    "text",
+    ["", "{", "[]", '"x"', '{"kohort": NaN}', "[" * 100_000, '{"a": 1, "a": 1}', "9" * 10_000],
+)
+def test_not_a_manifest(text):
+    """A text that is not JSON, not an object, or means two things is refused in one line."""
+    with pytest.raises(ManifestError) as caught:
+        parse_manifest(text)
+    assert len(str(caught.value).splitlines()) == 1
+
+
+@pytest.mark.parametrize(
+    "path, value, key",
+    [
+        (["k"], 0, "k"),
+        (["suppression_limit"], 2, "suppression_limit"),
+        (["tables", "learners", "gender"], "learner-key", "tables"),
+        (["tables", "learners"], [], "tables.learners"),
+        (["approved_by"], "steward", ""),
+        (["access"], DROP, "access"),
+    ],
+)
+def test_strict_approval(path, value, key):
+    """An approval that breaks its form is refused at its key."""
+    with pytest.raises(ManifestError) as caught:
+        parse_approval(changed(path, value, render_approval(APPROVAL)))
+    assert caught.value.key == key

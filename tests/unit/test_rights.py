@@ -1,0 +1,267 @@
+import stat
+from datetime import UTC, datetime, timedelta
+
+import polars as pl
+import pytest
+from sqlalchemy import text
+
+from anonymizer.eligibility import RECORD_SCHEMA, State, eligible
+from pipelines.errors import RightsError
+from pipelines.governance.rights import (
+    import_rights,
+    open_registry,
+    record_dataset_basis,
+    registry_digests,
+    rights_records,
+)
+from pipelines.governance.rights_file import COLUMNS
+from tests.reference.pseudonym import hmac_sha256
+
+KEY = bytes(range(32))
+NOW = datetime(2024, 6, 1, 12, tzinfo=UTC)
+HEADER = ",".join(COLUMNS)
+GRANT = "ann,research,*,granted,consent,EU,v1,2024-01-01,,portal"
+WITHDRAWAL = "bob,research,*,withdrawn,,,,2024-05-01T10:30:00+02:00,2025-01-01,mail"
+
+
+@pytest.fixture
+def registry(tmp_path):
+    """An empty registry."""
+    return open_registry(tmp_path / "kohort.sqlite")
+
+
+@pytest.fixture
+def load(registry, tmp_path):
+    """Import these lines below the right header."""
+
+    def load(*lines, header=HEADER):
+        file = tmp_path / "rights.csv"
+        file.write_text("\n".join([header, *lines, ""]), encoding="utf-8")
+        return import_rights(registry, file, registry_key=KEY, received_at=NOW)
+
+    return load
+
+
+def stored(registry):
+    """How many records the registry holds."""
+    with registry.connect() as connection:
+        return connection.execute(text("SELECT count(*) FROM rights_record")).scalar()
+
+
+def test_import_keeps_what_was_said(registry, load):
+    """Every cell comes back as eligible() reads it; offsets are turned to UTC, a date is 0 h."""
+    assert load(GRANT, WITHDRAWAL).counts == {"granted": 1, "withdrawn": 1}
+    found = rights_records(registry, source="any")
+    assert found.schema == RECORD_SCHEMA
+    ann, bob = (hmac_sha256(KEY, name).hex() for name in (b"ann", b"bob"))
+    start, end = datetime(2024, 5, 1, 8, 30, tzinfo=UTC), datetime(2025, 1, 1, tzinfo=UTC)
+    assert found.rows() == [
+        (
+            ann,
+            "research",
+            "*",
+            "granted",
+            "consent",
+            "EU",
+            datetime(2024, 1, 1, tzinfo=UTC),
+            None,
+            NOW,
+        ),
+        (bob, "research", "*", "withdrawn", None, None, start, end, NOW),
+    ]
+
+
+def test_no_learner_id_is_stored(registry, load, tmp_path):
+    """The database knows learners by digest only."""
+    load(GRANT.replace("ann", "ann.of.cleves@example.org"))
+    files = [p.read_bytes() for p in tmp_path.glob("kohort.sqlite*")]
+    assert files
+    assert not any(b"cleves" in content for content in files)
+
+
+def test_digests():
+    """Digests are HMAC-SHA256 in full, blanks are no part of an id, nulls stay null."""
+    found = registry_digests(pl.Series("id", ["ann", " ann ", None], dtype=pl.String), KEY)
+    expected = hmac_sha256(KEY, b"ann").hex()
+    assert found.to_list() == [expected, expected, None]
+
+
+def test_registry_file_is_private(registry, tmp_path):
+    """Only its owner can read the registry; commits are durable and references enforced."""
+    with registry.connect() as connection:
+        connection.execute(text("SELECT * FROM rights_record"))
+        files = list(tmp_path.glob("kohort.sqlite*"))
+        assert len(files) == 3  # with the write-ahead log and its index
+        assert {stat.S_IMODE(file.stat().st_mode) for file in files} == {0o600}
+        pragmas = [
+            connection.execute(text(f"PRAGMA {name}")).scalar()
+            for name in ("journal_mode", "synchronous", "foreign_keys")
+        ]
+    assert pragmas == ["wal", 2, 1]
+
+
+def test_columns_in_any_order_and_quotes(load):
+    """Columns may stand in any order, cells may be quoted, blanks and empty lines say nothing."""
+    columns = list(reversed(COLUMNS))
+    line = ",".join(reversed(GRANT.split(","))).replace("consent", '" consent "')
+    assert load("", line, header="\ufeff" + ",".join(columns)).counts == {"granted": 1}
+
+
+@pytest.mark.parametrize(
+    "line, reason",
+    [
+        (GRANT.replace("granted", "Granted"), "1 unknown state"),
+        (GRANT.replace("granted", "no_record"), "1 unknown state"),
+        (GRANT.replace("granted", ""), "1 unknown state"),
+        (GRANT.replace("ann", " "), "1 no learner_id"),
+        (GRANT.replace("ann", "NA"), "1 no learner_id"),
+        (GRANT.replace("research", ""), "1 no purpose"),
+        (GRANT.replace("*", ""), "1 unknown scope"),
+        (GRANT.replace("*", "course:"), "1 unknown scope"),
+        (GRANT.replace("2024-01-01", ""), "1 no effective_from"),
+        (GRANT.replace("2024-01-01", "01/02/2024"), "1 unparsable date"),
+        (GRANT.replace("2024-01-01", "0001-01-01T00:00+09:00"), "1 unparsable date"),
+        (GRANT.replace(",,", ",2023-12-31,"), "1 effective_to not after effective_from"),
+        (GRANT.replace(",,", ",2024-01-01,"), "1 effective_to not after effective_from"),
+        (GRANT + ",more", "1 wrong number of cells"),
+        ("ann,research", "1 wrong number of cells"),
+        ('"ann', "1 not valid CSV"),
+    ],
+)
+def test_one_bad_line_refuses_the_file(registry, load, line, reason):
+    """Any bad line refuses the whole file, by reason and line number, never by value."""
+    with pytest.raises(RightsError) as refusal:
+        load(WITHDRAWAL, line)
+    message = str(refusal.value)
+    assert f"nothing is imported: {reason} (first in line 3)" in message
+    assert "ann" not in message.replace(str(registry.url.database), "")
+    assert "\n" not in message
+    assert stored(registry) == 0
+
+
+def test_all_faults_at_once(load):
+    """Faults are counted to the end of the file; a line number is that of the text editor."""
+    two_lines = GRANT.replace("portal", '"por\ntal"')
+    bad_state, bad_date = GRANT.replace("granted", "yes"), GRANT.replace("2024-01-01", "soon")
+    with pytest.raises(
+        RightsError, match=r"2 unknown state \(first in line 4\); 1 unparsable date"
+    ):
+        load(two_lines, bad_state, bad_date, bad_state)
+
+
+def test_later_batches_refuse_the_earlier(registry, load, monkeypatch):
+    """A bad line far down takes back what was already written."""
+    monkeypatch.setattr("pipelines.governance.rights._BATCH", 2)
+    with pytest.raises(RightsError, match="line 8"):
+        load(*[GRANT] * 6, "bad")
+    assert stored(registry) == 0
+    assert load(*[GRANT] * 5).counts == {"granted": 5}
+    assert rights_records(registry, source="any").height == 5
+
+
+@pytest.mark.parametrize(
+    "header, words",
+    [
+        (HEADER.replace("scope", "scop"), "missing scope; 1 unknown"),
+        (HEADER + ",state", "repeated state"),
+        (HEADER.replace(",", ";"), "expected exactly learner_id,purpose"),
+        ("", "wrong columns in line 1"),
+    ],
+)
+def test_wrong_header(load, header, words):
+    """Missing, repeated and unknown columns are refused; an unknown one is not repeated back."""
+    with pytest.raises(RightsError, match=words) as refusal:
+        load(GRANT, header=header)
+    assert "scop;" not in str(refusal.value)
+
+
+def test_files_that_are_no_rights_file(registry, tmp_path, load):
+    """An absent file, a folder, another encoding and a file without records are refused."""
+    latin = tmp_path / "latin.csv"
+    latin.write_bytes(f"{HEADER}\n{GRANT}".replace("ann", "\xe4nn").encode("latin-1"))
+    for file, words in [
+        (tmp_path / "no", "No such file"),
+        (tmp_path, "directory"),
+        (latin, "UTF-8"),
+    ]:
+        with pytest.raises(RightsError, match=words):
+            import_rights(registry, file, registry_key=KEY, received_at=NOW)
+    with pytest.raises(RightsError, match="holds no record"):
+        load()
+    assert stored(registry) == 0
+
+
+BASIS = {
+    "source": "oulad",
+    "state": State.GRANTED,
+    "legal_basis": "published-dataset",
+    "note": "CC BY 4.0",
+    "received_at": NOW,
+    "effective_from": NOW,
+}
+
+
+def test_dataset_basis_permits_all_but_the_stricter(registry, load):
+    """A basis for a source permits its learners, not those who withdrew, nor other sources."""
+    record_dataset_basis(registry, **BASIS)
+    load(WITHDRAWAL)
+    pairs = pl.DataFrame({"learner": registry_digests(pl.Series(["ann", "bob"]), KEY)})
+    policy = {"purpose": "research", "cut_off": NOW, "legal_bases": ["published-dataset"]}
+    policy |= {"jurisdictions": ["EU"], "learner": "learner", "item": None}
+    here = eligible(pairs, rights_records(registry, source="oulad"), **policy)
+    elsewhere = eligible(pairs, rights_records(registry, source="coursera"), **policy)
+    assert here.counts == {"granted": 1, "withdrawn": 1}
+    assert here.allowed["learner"].to_list() == pairs["learner"].to_list()[:1]
+    assert elsewhere.counts == {"no_record": 1, "withdrawn": 1}
+
+
+@pytest.mark.parametrize("change", [{"state": State.DENIED}, {"note": " "}, {"legal_basis": ""}])
+def test_dataset_basis_must_be_a_reasoned_grant(registry, change):
+    """For a whole source only a grant with a basis and a note is recorded."""
+    with pytest.raises(RightsError):
+        record_dataset_basis(registry, **BASIS | change)
+    assert stored(registry) == 0
+
+
+def test_instants_need_a_time_zone(registry):
+    """A naive clock is refused: nobody can say which instant it means."""
+    with pytest.raises(RightsError, match="can't be used"):
+        record_dataset_basis(registry, **BASIS | {"received_at": NOW.replace(tzinfo=None)})
+
+
+def test_registry_that_is_no_database(tmp_path):
+    """A text file or a missing folder in the registry's place is refused in one line."""
+    (tmp_path / "text").write_text("not a database at all" * 50)
+    for path, words in [(tmp_path / "text", "not a database"), (tmp_path / "a" / "b", "No such")]:
+        with pytest.raises(RightsError, match=words) as refusal:
+            open_registry(path)
+        assert "\n" not in str(refusal.value)
+
+
+def test_database_errors_hold_no_values(registry, load):
+    """A registry that cannot be written is one line that holds no learner's value."""
+    with registry.begin() as connection:
+        connection.execute(text("DROP TABLE rights_record"))
+    with pytest.raises(RightsError, match="no such table") as refusal:
+        load(GRANT)
+    assert hmac_sha256(KEY, b"ann").hex() not in str(refusal.value)
+
+
+def test_records_are_only_added(registry, load):
+    """The same file twice is recorded twice: nothing is changed or removed."""
+    load(GRANT)
+    load(GRANT)
+    assert stored(registry) == 2
+
+
+def test_cut_off_before_receipt(registry, load):
+    """A release cut off before the file came in does not know it."""
+    load(GRANT)
+    pairs = pl.DataFrame({"learner": registry_digests(pl.Series(["ann"]), KEY)})
+    policy = {"purpose": "research", "legal_bases": ["consent"], "jurisdictions": ["*"]}
+    records = rights_records(registry, source="any")
+    found = [
+        eligible(pairs, records, **policy, cut_off=at, learner="learner", item=None).counts
+        for at in (NOW - timedelta(seconds=1), NOW)
+    ]
+    assert found == [{"no_record": 1}, {"granted": 1}]
