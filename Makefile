@@ -3,7 +3,6 @@ PYTHON ?= $(shell for v in python3.13 python3.12 python3.11 python3; do \
 	$$v -c 'import sys; sys.exit(not (3, 11) <= sys.version_info < (3, 14))' 2>/dev/null && echo $$v && break; done)
 BIN := .venv/bin
 STAMP := .venv/.lock-installed
-DEMO ?= demo
 SOURCE ?=
 OUT ?= out
 
@@ -21,8 +20,9 @@ $(STAMP): requirements.lock
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation --editable .
 	@touch $(STAMP)
 
-demo: $(STAMP) ## walk the whole way on synthetic learners (into DEMO=demo)
-	@$(BIN)/kohort demo --out $(DEMO)
+demo: $(STAMP) ## walk the whole way on synthetic learners, anew in demo/
+	@rm -rf demo
+	@$(BIN)/kohort demo --out demo
 
 test: $(STAMP) ## run all tests, warnings as errors, with coverage
 	@$(BIN)/python -m pytest --numprocesses 2 --cov --cov-report=
@@ -55,4 +55,4 @@ verify: $(STAMP) ## check a package: make verify PACKAGE=folder
 	@$(BIN)/kohort verify $(PACKAGE)
 
 clean: ## remove the environment, caches and the demo
-	@rm -rf .venv $(DEMO) .pytest_cache .mypy_cache .ruff_cache .hypothesis .import_linter_cache .coverage .coverage.*
+	@rm -rf .venv demo .pytest_cache .mypy_cache .ruff_cache .hypothesis .import_linter_cache .coverage .coverage.*

@@ -11,9 +11,13 @@
 | 6 | the workspace, its policy or its keys are missing or wrong |
 | 7 | the rights registry refuses: a bad rights file, or no learner is permitted |
 | 8 | the output can't be written |
+| 9 | a fault of kohort itself |
 """
 
-from typing import ClassVar
+from typing import ClassVar, Final
+
+FAULT: Final = 9
+"""The exit code of an error that nobody foresaw."""
 
 
 class KohortError(Exception):

@@ -130,7 +130,9 @@ def _label(
             inside = pl.col(name).is_in(list(ladders[name].leaves))
             outside = frame.filter(~inside)[ROW]
             source = view.columns[name].column or name
-            quarantine.add(view.table, Reason.NOT_IN_DOMAIN, outside, column=source)
+            table = view.columns[name].table
+            column = source if table in {None, view.table} else f"{table}.{source}"
+            quarantine.add(view.table, Reason.NOT_IN_DOMAIN, outside, column=column)
             frame = frame.filter(inside)
     return frame.drop(ROW)
 

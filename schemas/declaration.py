@@ -6,7 +6,7 @@ reads is declared here; what is not declared is never read.
 
 import re
 import tomllib
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from enum import StrEnum
 from typing import Annotated, Any, Self, TypeVar
 
@@ -15,8 +15,13 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_valida
 from schemas.roles import MISSING, WITHHELD, Grain, Role
 from schemas.violations import SchemaError, Violation, violations_of
 
-_FROZEN = ConfigDict(frozen=True, extra="forbid", populate_by_name=True)
+_FROZEN = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
 _M = TypeVar("_M", bound=BaseModel)
+_GRAINS = {"learners": Grain.LEARNER, "enrolments": Grain.LEARNER_COURSE}
+_RELEASABLE = "[A-Za-z][A-Za-z0-9_]*"
+_RESERVED = frozenset({"learner", "leaf", "label", "value", "pseudonym"})
+"""Names that kohort's own columns have on the way."""
+
 Name = Annotated[str, Field(pattern=r"^[A-Za-z_][A-Za-z0-9_]*$")]
 
 
@@ -242,25 +247,46 @@ class Family(BaseModel):
         faults = []
         for view_name, view in self.views.items():
             where = f"views.{view_name}"
-            if view_name not in ("learners", "enrolments"):
-                faults.append(f"{where}: a view is named learners or enrolments")
-            uses = [(view.table, c) for c in (*view.where, *view.exclude, *view.order_by)]
-            if view.run:
-                uses.append((view.table, view.run))
-            for name, column in view.columns.items():
-                if column.role is Role.QUASI_IDENTIFIER and view.grain is not Grain.LEARNER:
-                    faults.append(f"{where}.{name}: quasi-identifiers stand in views.learners")
-                table = column.table or view.table
-                uses += [(table, column.column or name), *((table, c) for c in column.where)]
-            for table, raw in uses:
+            if _GRAINS.get(view_name) is not view.grain:
+                faults.append(
+                    f"{where}: a view is `learners` (learner) or `enrolments` (...-course)"
+                )
+                continue
+            faults += [f"{where}.{fault}" for fault in _column_faults(view)]
+            for table, raw in sorted(_uses(view, self.learner, self.item)):
                 declared = self.tables.get(table)
                 if declared is None or raw not in declared.columns:
                     faults.append(f"{where}: {table}.{raw} is not declared under tables")
-        return faults
+        views = [set(view.columns) for view in self.views.values()]
+        twice = sorted(set.intersection(*views)) if len(views) > 1 else []
+        return [*faults, *(f"views: {name} stands in both views" for name in twice)]
 
     def learner_table(self) -> str | None:
         """The table that lists the learners, if one does."""
         return next((name for name, table in self.tables.items() if table.learners), None)
+
+
+def _column_faults(view: View) -> Iterator[str]:
+    """Names and roles that a view's grain does not allow."""
+    for name, column in view.columns.items():
+        if not re.fullmatch(_RELEASABLE, name) or name in _RESERVED:
+            yield f"{name}: choose another name of letters, digits and _; it starts with a letter"
+        if column.role is Role.QUASI_IDENTIFIER and view.grain is not Grain.LEARNER:
+            yield f"{name}: quasi-identifiers stand in views.learners"
+    items = sum(column.role is Role.ITEM for column in view.columns.values())
+    if items != (view.grain is Grain.LEARNER_COURSE):
+        yield "columns: one item column in enrolments, none in learners"
+
+
+def _uses(view: View, learner: str, item: str) -> set[tuple[str, str]]:
+    """The raw (table, column) pairs that a view reads; its keys in each of its tables."""
+    own = [*view.where, *view.exclude, *view.order_by, *([view.run] if view.run else [])]
+    uses = {(view.table, column) for column in own}
+    for name, column in view.columns.items():
+        table = column.table or view.table
+        uses |= {(table, column.column or name), *((table, c) for c in column.where)}
+    keys = [learner] if view.grain is Grain.LEARNER else [learner, item]
+    return uses | {(table, key) for table in {t for t, _ in uses} | {view.table} for key in keys}
 
 
 def _groups(pattern: str) -> int:

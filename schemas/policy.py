@@ -16,7 +16,7 @@ from schemas.request import ExtractRequest, unknown_column
 from schemas.roles import Role
 from schemas.violations import SchemaError, Violation
 
-_FROZEN = ConfigDict(frozen=True, extra="forbid")
+_FROZEN = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
 Share = Annotated[float, Field(gt=0, le=1)]
 
 
@@ -37,6 +37,14 @@ class Limits(BaseModel):
     maximum_share: Share = 0.8
 
 
+class Budget(BaseModel):
+    """What aggregate releases of one family may spend; this version offers none."""
+
+    model_config = _FROZEN
+    epsilon_per_family: Annotated[float, Field(gt=0)]
+    delta: Annotated[float, Field(gt=0, lt=1)]
+
+
 class Policy(BaseModel):
     """What may leave, to whom, for what and on which legal basis."""
 
@@ -49,6 +57,7 @@ class Policy(BaseModel):
     minors: StrictBool = False
     k: KFloors = KFloors()
     limits: Limits = Limits()
+    budget: Budget | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -66,4 +66,3 @@ def raw_model(name: str, table: TableDeclaration) -> pa.DataFrameSchema:
     }
     columns[ROW] = pa.Column(pl.Int64, checks=pa.Check.ge(0), unique=True)
     return pa.DataFrameSchema(columns, name=name, strict=True, coerce=False)
-

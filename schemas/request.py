@@ -19,7 +19,7 @@ from pydantic import (
 from schemas.declaration import toml_document
 from schemas.violations import SchemaError, Violation, violations_of
 
-_FROZEN = ConfigDict(frozen=True, extra="forbid")
+_FROZEN = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
 Text = Annotated[str, Field(min_length=1, max_length=200)]
 
 

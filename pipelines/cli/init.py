@@ -4,7 +4,7 @@ from pathlib import Path
 
 import click
 
-from pipelines.settings import SourceSettings, create_workspace
+from pipelines.settings import SourceSettings, create_workspace, find_workspace
 
 
 @click.command(epilog="Example: kohort init study --local --source oulad=oulad:data/oulad")
@@ -19,8 +19,12 @@ from pipelines.settings import SourceSettings, create_workspace
     "zip, a folder or an SQLAlchemy URL. May be repeated.",
 )
 def init(directory: Path, *, local: bool, sources: tuple[str, ...]) -> None:
-    """Write a workspace: kohort.toml, policy.toml and keys in DIRECTORY."""
+    """Write a workspace into DIRECTORY: kohort.toml, policy.toml, the rights registry, keys."""
     create_workspace(directory, local=local, sources=dict(_source(text) for text in sources))
+    # Heavy imports on use: `--help` answers at once.
+    from pipelines.governance.rights import open_registry  # noqa: PLC0415
+
+    open_registry(find_workspace(directory).database)
     click.echo(f"workspace: {directory}")
     click.echo("next: kohort source check, kohort rights import, kohort build")
 

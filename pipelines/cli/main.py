@@ -1,12 +1,14 @@
 """`kohort`: the top-level command. Subcommands are imported when they are called."""
 
 import importlib
+import traceback
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Any, Final
 
 import click
 
-from pipelines.errors import KohortError
+from pipelines.errors import FAULT, KohortError
 
 _COMMANDS: Final[Mapping[str, tuple[str, str]]] = {
     "init": ("pipelines.cli.init:init", "Write a new workspace."),
@@ -41,8 +43,28 @@ class _LazyGroup(click.Group):
         try:
             return super().invoke(ctx)
         except KohortError as error:
-            click.echo("Error: " + " ".join(str(error).split()), err=True)
+            _say(str(error))
             ctx.exit(error.exit_code)
+        except (click.ClickException, click.exceptions.Exit, click.Abort):
+            raise
+        except Exception as error:  # noqa: BLE001 - a traceback may hold learners' values
+            _say(_fault(error))
+            ctx.exit(FAULT)
+
+
+def _say(message: str) -> None:
+    click.echo("Error: " + " ".join(message.split()), err=True)
+
+
+def _fault(error: Exception) -> str:
+    """Where an unforeseen error arose; its own text may hold a learner's value and stays unsaid."""
+    frames = traceback.extract_tb(error.__traceback__)
+    own = [frame for frame in frames if "site-packages" not in frame.filename]
+    at = f"{Path(own[-1].filename).name}:{own[-1].lineno}" if own else "an unknown place"
+    return (
+        f"a fault of kohort ({type(error).__name__} at {at}); nothing is released; "
+        "please report this line and what you ran"
+    )
 
 
 @click.group(cls=_LazyGroup, context_settings={"help_option_names": ["-h", "--help"]})
@@ -54,5 +76,5 @@ def main() -> None:
 
     Exit codes: 0 done; 1 a promise is broken; 2 wrong usage or not a package; 3 request refused;
     4 source unreadable; 5 privacy out of reach; 6 workspace or key missing; 7 rights refused;
-    8 output can't be written.
+    8 output can't be written; 9 a fault of kohort.
     """

@@ -6,7 +6,7 @@ from typing import Any
 from pipelines.verify.count import CountResult
 from pipelines.verify.verification import Verification
 
-_SELF_DECLARED = "note: the roles of columns are self-declared; hold them against --approval FILE"
+_SELF_DECLARED = "note: roles, k and bounds are self-declared; hold them against --approval FILE"
 
 
 def verification_json(verification: Verification) -> dict[str, Any]:

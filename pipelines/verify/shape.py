@@ -109,7 +109,7 @@ def not_empty(extract: Extract) -> Outcome:
     """Every table has rows: an empty one promises nothing to nobody."""
     return outcome(
         (f"{t.resource.name} has no rows" for t in extract.tables if not t.frame.height),
-        ", ".join(plural(t.frame.height, f"{t.resource.name} row") for t in extract.tables),
+        ", ".join(f"{t.resource.name} {plural(t.frame.height, 'row')}" for t in extract.tables),
     )
 
 
@@ -125,6 +125,16 @@ def unique_rows(extract: Extract) -> Outcome:
         if table.resource.primary_key != key:
             faults.append(f"{table.resource.name}: primaryKey is not {', '.join(key)}")
     return outcome(faults, "no key twice")
+
+
+def row_order(extract: Extract) -> Outcome:
+    """Rows stand in the order of their pseudonyms: any other order could be the source's."""
+    faults = [
+        f"{table.resource.name}: rows are not sorted by {table.resource.learner_key}"
+        for table in extract.tables
+        if not table.frame[table.resource.learner_key].is_sorted()
+    ]
+    return outcome(faults, "sorted by pseudonym")
 
 
 def item_column(extract: Extract) -> Outcome:

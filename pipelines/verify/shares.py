@@ -29,11 +29,13 @@ def maximum_share(extract: Extract, column: str) -> Outcome:
         return Outcome(ok=True, detail="nothing is promised about this column")
     limit = extract.promise.maximum_share[column]
     shares = pl.concat([_shares(extract, table, column) for table in tables])
+    if not shares.height:
+        return Outcome(ok=True, detail="every value is withheld")
     # 0.29 * 100 is less than 29 in floating point: the share is taken as the decimal it is written.
     exact = Fraction(str(limit))
     allowed = {size: math.floor(exact * size) for size in shares["size"].unique().to_list()}
     above = shares.filter(pl.col("holders") > pl.col("size").replace_strict(allowed))
-    largest = shares.select((pl.col("holders") / pl.col("size")).max()).item() or 0.0
+    largest = shares.select((pl.col("holders") / pl.col("size")).max()).item()
     return outcome(
         [f"{plural(above.height, 'value')} above {limit} of a group"] if above.height else [],
         f"{plural(shares.height, 'value')} in a group, largest share {largest:.2f} of {limit}",

@@ -105,6 +105,7 @@ def _extract_checks(extract: Extract) -> list[tuple[str, _Run]]:
         ("pseudonym-shape", partial(shape.pseudonym_shape, extract)),
         ("not-empty", partial(shape.not_empty, extract)),
         ("unique-rows", partial(shape.unique_rows, extract)),
+        ("row-order", partial(shape.row_order, extract)),
         ("item-column", partial(shape.item_column, extract)),
         ("scope", partial(shape.scope, extract)),
         *(
