@@ -1,0 +1,135 @@
+"""Workspaces: what `init` writes, and what happens where a part is missing or wrong."""
+
+import stat
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from click.testing import CliRunner
+
+from pipelines.cli.main import main
+from pipelines.errors import FAULT
+from pipelines.settings import find_workspace
+
+
+def run(*arguments: str, code: int = 0) -> str:
+    result = CliRunner().invoke(main, arguments)
+    assert result.exit_code == code, result.output
+    return result.output
+
+
+@pytest.fixture
+def workspace(tmp_path: Path) -> Path:
+    """A local workspace with one source."""
+    run("init", str(tmp_path / "ws"), "--local", "--source", f"a=oulad:{tmp_path}")
+    return tmp_path / "ws"
+
+
+def test_init_writes_what_a_build_needs(workspace: Path):
+    """Settings, policy, registry and keys; keys and registry are for their owner only."""
+    files = {path.name for path in workspace.rglob("*") if path.is_file()}
+    assert files == {"kohort.toml", "policy.toml", "kohort.sqlite", "registry.key"}
+    for private in ("kohort.sqlite", "keys/registry.key"):
+        assert stat.S_IMODE((workspace / private).stat().st_mode) == 0o600
+    assert find_workspace(workspace / "keys").root == workspace.resolve()
+
+
+def test_outside_local_workspaces_approval_is_required(tmp_path: Path):
+    """Without --local the policy asks for an approval."""
+    run("init", str(tmp_path / "ws"))
+    assert find_workspace(tmp_path / "ws").policy.require_approval
+
+
+def test_the_policy_of_the_house_is_read(workspace: Path):
+    """A steward's policy with a budget for later releases is a valid policy."""
+    policy = workspace / "policy.toml"
+    policy.write_text(policy.read_text() + "[budget]\nepsilon_per_family = 4.0\ndelta = 1e-9\n")
+    assert find_workspace(workspace).policy.budget is not None
+
+
+@pytest.mark.parametrize(
+    ("arguments", "code", "says"),
+    [
+        (["init", "{ws}"], 6, "workspace already"),
+        (["init", "{ws}/new", "--source", "nonsense"], 2, "NAME=FAMILY:LOCATION"),
+        (["init", "{ws}/kohort.toml/x"], 6, "can't write"),
+        (["request", "check", "{ws}/none.toml", "--workspace", "{ws}"], 3, "can't be read"),
+        (["request", "check", "{ws}/kohort.sqlite", "--workspace", "{ws}"], 3, "not UTF-8"),
+    ],
+)
+def test_a_refusal_is_one_line(workspace: Path, arguments, code: int, says: str):
+    """The line says what is wrong."""
+    (workspace / "kohort.sqlite").write_bytes(b"\xff\xfe")
+    output = run(*(argument.format(ws=workspace) for argument in arguments), code=code)
+    assert says in output
+
+
+@pytest.mark.parametrize(
+    ("file", "text", "says"),
+    [
+        ("policy.toml", None, "can't be read"),
+        ("policy.toml", "purposes = [", "not valid TOML"),
+        ("policy.toml", "purpose = ['x']", "purposes: required"),
+        ("kohort.toml", "[sources.a]\nfamily = 'oulad'", "sources.a.location: required"),
+        ("kohort.toml", "sources = 3", "sources"),
+    ],
+)
+def test_a_broken_workspace_names_the_file(workspace: Path, file: str, text, says: str):
+    """Each fault is one line with the file and the key."""
+    (workspace / file).unlink() if text is None else (workspace / file).write_text(text)
+    (workspace / "request.toml").write_text(
+        'title="t"\nresearcher="r"\npurpose="research"\nsource="a"\n[release]\n'
+        'type="microdata"\nenrolments=["code_module"]\n'
+    )
+    output = run("request", "check", str(workspace / "request.toml"), "--workspace",
+                 str(workspace), code=6)  # fmt: skip
+    assert file in output
+    assert says in output
+    assert len(output.strip().splitlines()) == 1
+
+
+def test_no_workspace_says_how_to_make_one(tmp_path: Path):
+    """Without a workspace the line names `kohort init`."""
+    assert "kohort init" in run("source", "check", "a", "--workspace", str(tmp_path), code=6)
+
+
+def test_a_lost_or_broken_key_is_named(workspace: Path):
+    """The registry key can be neither missing nor of another length."""
+    key = workspace / "keys" / "registry.key"
+    key.write_bytes(b"short")
+    rights = workspace / "rights.csv"
+    rights.write_text(
+        "learner_id,purpose,scope,state,legal_basis,jurisdiction,notice_version,effective_from,"
+        "effective_to,source\nu1,*,*,granted,consent,GB,1,2020-01-01,,x\n"
+    )
+    command = ("rights", "import", str(rights), "--workspace", str(workspace))
+    assert "32 bytes" in run(*command, code=6)
+    key.unlink()
+    assert "can't be read" in run(*command, code=6)
+
+
+def test_an_unforeseen_error_keeps_its_text_to_itself(workspace: Path, monkeypatch):
+    """An error that nobody foresaw is one line with its type and place, never its text."""
+
+    def fail(*_: object, **__: object) -> None:
+        raise RuntimeError("learner 4711 of Ghent")
+
+    monkeypatch.setattr("pipelines.settings.parse_toml", fail)
+    output = run("source", "check", "a", "--workspace", str(workspace), code=FAULT)
+    assert "RuntimeError" in output
+    assert "4711" not in output
+    assert len(output.strip().splitlines()) == 1
+
+
+def test_help_imports_nothing_heavy():
+    """`kohort --help` answers without polars, pandera or SQLAlchemy."""
+    code = (
+        "import sys\n"
+        "from click.testing import CliRunner\n"
+        "from pipelines.cli.main import main\n"
+        "assert CliRunner().invoke(main, ['--help']).exit_code == 0\n"
+        "heavy = {'polars', 'pandera', 'sqlalchemy', 'numpy', 'narwhals', 'faker'}\n"
+        "assert not heavy & set(sys.modules), heavy & set(sys.modules)\n"
+    )
+    subprocess.run([sys.executable, "-c", code], check=True)
