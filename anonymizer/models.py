@@ -93,13 +93,14 @@ def within_share(
     """Whether count <= share * size, in whole numbers.
 
     0.29 * 100 is 28.999999999999996 in floating point, and would refuse 29 learners of 100. So the
-    share is read as the closest fraction with a denominator of at most a million: 0.29 as 29/100,
-    0.8 as 4/5.
+    share is read as the decimal that it is written as: 0.29 is 29/100.
 
     Args:
         count: learners who have a value.
         size: learners in all; broadcast against `count`.
         share: at most 1.
     """
-    fraction = Fraction(share).limit_denominator(1_000_000)
-    return count * fraction.denominator <= size * fraction.numerator
+    fraction = Fraction(repr(share))
+    # Python's integers: sizes times the digits of a share pass 64 bits.
+    most = np.asarray(size, object) * fraction.numerator // fraction.denominator
+    return count <= np.asarray(most, np.int64)

@@ -131,17 +131,13 @@ def _by_learner(
         cells = sets.rename({"item_set": _CELL})
         rows = enrolments.join(cells, on=LEARNER, how="inner")
         tables.append(_Table("enrolments", rows, (plan.item,), plan.enrolment_ladders, plan.item))
-    if "learners" in frames:
-        learners = frames["learners"]
-        learners = (
-            learners.with_columns(pl.lit(0, pl.Int64).alias(_CELL))
-            if cells is None
-            else learners.join(cells, on=LEARNER, how="inner")
-        )
-        tables.insert(0, _Table("learners", learners, quasi, plan.learner_ladders, None))
-        return learners.select(LEARNER, _CELL, *quasi), tuple(tables)
-    assert cells is not None  # a request names columns of at least one view
-    return cells, tuple(tables)
+    if cells is None:
+        learners = frames["learners"].with_columns(pl.lit(0, pl.Int64).alias(_CELL))
+    else:
+        learners = cells.join(frames["learners"], on=LEARNER) if "learners" in frames else cells
+    # Without any learner column the table still says who is in the release.
+    tables.insert(0, _Table("learners", learners, quasi, plan.learner_ladders, None))
+    return learners.select(LEARNER, _CELL, *quasi), tuple(tables)
 
 
 def _raised(

@@ -104,11 +104,11 @@ def aggregate(rows: Frame, *, by: Sequence[str], column: str, how: str, name: st
         present = present.with_columns(week.alias(column))
     result = {
         "sum": value.sum(),
-        "count": value.count(),
-        "count_distinct": value.n_unique(),
-        "count_weeks": value.n_unique(),
+        "count": value.count().cast(nw.Int64),
+        "count_distinct": value.n_unique().cast(nw.Int64),
+        "count_weeks": value.n_unique().cast(nw.Int64),
     }[how]
-    return present.group_by(*by).agg(result.cast(nw.Int64).alias(name))
+    return present.group_by(*by).agg(result.alias(name))
 
 
 def count_learners(rows: Frame, *, by: Sequence[str], learner: str, name: str) -> Frame:

@@ -9,7 +9,7 @@ from datetime import datetime
 
 import polars as pl
 
-from anonymizer.eligibility import EligibilityResult, eligible
+from anonymizer.eligibility import COURSE_SCOPE, EligibilityResult, State, eligible
 from pipelines.errors import RightsError
 from pipelines.governance.rights import open_registry, registry_digests, rights_records
 from pipelines.keys import registry_key
@@ -26,7 +26,9 @@ class Permitted:
 
     Attributes:
         frames: the views, less everybody without permission.
-        decided: `learners`, `enrolments` -> deciding state -> how many of them.
+        decided: `learners`, `enrolments` -> deciding state -> how many of them; and under
+            `restrictions_without_effect` how many restrict a learner, or a course, that the source
+            does not have: a sign of mistyped ids.
         digest: of the permitted pairs, keyed, so that nobody can test a guess against it.
     """
 
@@ -61,7 +63,7 @@ def permitted(
         return eligible(
             rows.join(known_as, on=LEARNER, how="inner"),
             records,
-            purpose=plan.request.purpose,
+            purpose=plan.request.purpose.casefold(),  # as the registry writes it
             cut_off=cut_off,
             legal_bases=policy.legal_bases,
             jurisdictions=policy.jurisdictions,
@@ -69,7 +71,7 @@ def permitted(
             item=item,
         )
 
-    counts = {}
+    counts: dict[str, Mapping[str, int]] = {}
     if not plan.course_scope:
         # Courses are linked there: what restricts one of them, or permits only one, is not enough.
         people = decide(learners.to_frame(), None)
@@ -78,6 +80,8 @@ def permitted(
     decided = decide(pairs, plan.item)
     if plan.item is not None:
         counts["enrolments"] = decided.counts
+    items = None if plan.item is None else frames["enrolments"][plan.item].unique()
+    counts["restrictions_without_effect"] = _without_effect(records, known_as[_DIGEST], items)
     if decided.allowed.is_empty():
         raise RightsError(
             f"no learner of source '{plan.request.source}' permits the purpose "
@@ -91,6 +95,21 @@ def permitted(
         decided=counts,
         digest=_keyed_digest(decided.allowed.drop(LEARNER), key),
     )
+
+
+def _without_effect(
+    records: pl.DataFrame, learners: pl.Series, items: pl.Series | None
+) -> dict[str, int]:
+    """Restrictions of learners, and on courses, that the source does not have."""
+    restricts = records.filter(pl.col("learner").is_not_null(), pl.col("state") != State.GRANTED)
+    known = pl.col("learner").is_in(learners.implode())
+    found = {"unknown_learners": restricts.filter(~known)["learner"].n_unique()}
+    if items is not None:
+        course = pl.col("scope").str.strip_prefix(COURSE_SCOPE)
+        on_course = pl.col("scope").str.starts_with(COURSE_SCOPE)
+        unknown = restricts.filter(known, on_course, ~course.is_in(items.implode()))
+        found["unknown_courses"] = unknown.height
+    return found
 
 
 def _keyed_digest(pairs: pl.DataFrame, key: bytes) -> str:

@@ -9,10 +9,10 @@ from anonymizer.errors import HierarchyError
 from anonymizer.hierarchy import Hierarchy
 from anonymizer.models import KAnonymity, MaximumShare, Model
 from pipelines.errors import SourceError
-from schemas.declaration import Aggregate, Family, View, ViewColumn
+from schemas.declaration import Family, View, ViewColumn
 from schemas.policy import Terms, requested
 from schemas.request import ExtractRequest
-from schemas.roles import MISSING, Grain, Role
+from schemas.roles import MISSING, Aggregate, Grain, Role
 
 _NEVER_NULL: Final = (
     Aggregate.SUM,

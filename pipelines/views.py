@@ -10,8 +10,8 @@ from pipelines.passes import Frame, admit, aggregate, deduplicate, one_row, with
 from pipelines.plan import Plan
 from pipelines.sources.quarantine import Quarantine, Reason
 from pipelines.sources.tables import ROW
-from schemas.declaration import Aggregate, Family, View, ViewColumn
-from schemas.roles import Grain
+from schemas.declaration import Family, View, ViewColumn
+from schemas.roles import Aggregate, Grain
 
 LEARNER = "learner"
 """The learner column of a view: the raw id until it is pseudonymized."""
@@ -42,7 +42,13 @@ def assemble(
         view = plan.family.views[name]
         raw = _raw_view(conformed, plan.family, view, columns).collect().to_native()
         frames[name] = _label(raw, view, ladders, quarantine)
-    return frames
+    if len(frames) == 2:
+        # A learner put aside takes his enrolments along.
+        whole, known = frames["enrolments"], frames["learners"]
+        orphans = whole.join(known, on=LEARNER, how="anti")[ROW]
+        quarantine.add(plan.family.views["enrolments"].table, Reason.NO_LEARNER_ROW, orphans)
+        frames["enrolments"] = whole.join(known, on=LEARNER, how="semi")
+    return {name: frame.drop(ROW) for name, frame in frames.items()}
 
 
 def _conform(
@@ -134,7 +140,7 @@ def _label(
             column = source if table in {None, view.table} else f"{table}.{source}"
             quarantine.add(view.table, Reason.NOT_IN_DOMAIN, outside, column=column)
             frame = frame.filter(inside)
-    return frame.drop(ROW)
+    return frame
 
 
 def _leaf(name: str, column: ViewColumn) -> pl.Expr:

@@ -4,47 +4,19 @@ A family is written in TOML (`schemas/families/*.toml`, or a user's own file). E
 reads is declared here; what is not declared is never read.
 """
 
-import re
 import tomllib
-from collections.abc import Iterator, Mapping
-from enum import StrEnum
+from collections.abc import Mapping
 from typing import Annotated, Any, Self, TypeVar
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
-from schemas.roles import MISSING, WITHHELD, Grain, Role
+from schemas.consistency import faults_of
+from schemas.roles import MISSING, WITHHELD, Aggregate, ColumnType, Grain, Role
 from schemas.violations import SchemaError, Violation, violations_of
 
 _FROZEN = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
 _M = TypeVar("_M", bound=BaseModel)
-_GRAINS = {"learners": Grain.LEARNER, "enrolments": Grain.LEARNER_COURSE}
-_RELEASABLE = "[A-Za-z][A-Za-z0-9_]*"
-_RESERVED = frozenset({"learner", "leaf", "label", "value", "pseudonym"})
-"""Names that kohort's own columns have on the way."""
-
 Name = Annotated[str, Field(pattern=r"^[A-Za-z_][A-Za-z0-9_]*$")]
-
-
-class ColumnType(StrEnum):
-    """How a raw column is parsed. Text is stripped of blanks; empty text is null."""
-
-    TEXT = "text"
-    INTEGER = "integer"
-    NUMBER = "number"
-    BOOLEAN = "boolean"
-    TIMESTAMP = "timestamp"
-    DATE = "date"
-
-
-class Aggregate(StrEnum):
-    """How the rows behind one released cell become one value."""
-
-    FIRST = "first"
-    LAST = "last"
-    SUM = "sum"
-    COUNT = "count"
-    COUNT_DISTINCT = "count_distinct"
-    COUNT_WEEKS = "count_weeks"
 
 
 class ColumnDeclaration(BaseModel):
@@ -70,6 +42,12 @@ class ColumnDeclaration(BaseModel):
     optional: bool = False
     special_category: bool = False
     description: str = ""
+
+    @model_validator(mode="after")
+    def _ids_are_text(self) -> Self:
+        if self.role in (Role.LEARNER_KEY, Role.ITEM) and self.type is not ColumnType.TEXT:
+            raise ValueError(f"a {self.role} is text; leave type out")
+        return self
 
 
 class TableDeclaration(BaseModel):
@@ -229,71 +207,20 @@ class Family(BaseModel):
 
     @model_validator(mode="after")
     def _coherent(self) -> Self:
-        faults = [*self._view_faults(), *self._table_faults()]
+        faults = list(faults_of(self))
         if faults:
             raise ValueError("; ".join(faults))
         return self
 
-    def _table_faults(self) -> list[str]:
-        both = sorted(set(self.tables) & set(self.dropped))
-        faults = [f"tables.{name} is both declared and dropped" for name in both]
-        if self.partner_pattern and _groups(self.partner_pattern) != 1:
-            faults.append("partner_pattern must be a regular expression with exactly one group")
-        if sum(t.learners for t in self.tables.values()) > 1:
-            faults.append("only one table may say learners = true")
-        return faults
-
-    def _view_faults(self) -> list[str]:
-        faults = []
-        for view_name, view in self.views.items():
-            where = f"views.{view_name}"
-            if _GRAINS.get(view_name) is not view.grain:
-                faults.append(
-                    f"{where}: a view is `learners` (learner) or `enrolments` (...-course)"
-                )
-                continue
-            faults += [f"{where}.{fault}" for fault in _column_faults(view)]
-            for table, raw in sorted(_uses(view, self.learner, self.item)):
-                declared = self.tables.get(table)
-                if declared is None or raw not in declared.columns:
-                    faults.append(f"{where}: {table}.{raw} is not declared under tables")
-        views = [set(view.columns) for view in self.views.values()]
-        twice = sorted(set.intersection(*views)) if len(views) > 1 else []
-        return [*faults, *(f"views: {name} stands in both views" for name in twice)]
+    def behind(self, name: str) -> ColumnDeclaration:
+        """The raw column that a view column comes from; view columns have distinct names."""
+        view = next(view for view in self.views.values() if name in view.columns)
+        column = view.columns[name]
+        return self.tables[column.table or view.table].columns[column.column or name]
 
     def learner_table(self) -> str | None:
         """The table that lists the learners, if one does."""
         return next((name for name, table in self.tables.items() if table.learners), None)
-
-
-def _column_faults(view: View) -> Iterator[str]:
-    """Names and roles that a view's grain does not allow."""
-    for name, column in view.columns.items():
-        if not re.fullmatch(_RELEASABLE, name) or name in _RESERVED:
-            yield f"{name}: choose another name of letters, digits and _; it starts with a letter"
-        if column.role is Role.QUASI_IDENTIFIER and view.grain is not Grain.LEARNER:
-            yield f"{name}: quasi-identifiers stand in views.learners"
-    items = sum(column.role is Role.ITEM for column in view.columns.values())
-    if items != (view.grain is Grain.LEARNER_COURSE):
-        yield "columns: one item column in enrolments, none in learners"
-
-
-def _uses(view: View, learner: str, item: str) -> set[tuple[str, str]]:
-    """The raw (table, column) pairs that a view reads; its keys in each of its tables."""
-    own = [*view.where, *view.exclude, *view.order_by, *([view.run] if view.run else [])]
-    uses = {(view.table, column) for column in own}
-    for name, column in view.columns.items():
-        table = column.table or view.table
-        uses |= {(table, column.column or name), *((table, c) for c in column.where)}
-    keys = [learner] if view.grain is Grain.LEARNER else [learner, item]
-    return uses | {(table, key) for table in {t for t, _ in uses} | {view.table} for key in keys}
-
-
-def _groups(pattern: str) -> int:
-    try:
-        return re.compile(pattern).groups
-    except re.error:
-        return -1
 
 
 def parse_family(text: str, *, subject: str) -> Family:
@@ -332,3 +259,6 @@ def toml_document(text: str, *, subject: str) -> dict[str, Any]:
         return tomllib.loads(text)
     except tomllib.TOMLDecodeError as error:
         raise SchemaError(subject, [Violation("", f"not valid TOML: {error}")]) from None
+    except (ValueError, RecursionError):
+        # Numbers of thousands of digits, and tables nested as deep.
+        raise SchemaError(subject, [Violation("", "not readable TOML: too long or deep")]) from None

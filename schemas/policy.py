@@ -4,6 +4,7 @@ Nothing here reads a learner's row: a request is judged by its words, the policy
 declaration alone.
 """
 
+import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from fnmatch import fnmatchcase
@@ -111,7 +112,10 @@ def requested(request: ExtractRequest, family: Family) -> dict[str, ViewColumn]:
 def k_floor(request: ExtractRequest, policy: Policy, family: Family) -> int:
     """The least k that the policy allows for this request."""
     floor = policy.k.public if request.release.access == "public" else policy.k.controlled
-    special = any(column.special_category for column in requested(request, family).values())
+    special = any(
+        column.special_category or family.behind(name).special_category
+        for name, column in requested(request, family).items()
+    )
     return max(floor, policy.k.special_category) if special or policy.minors else floor
 
 
@@ -119,7 +123,10 @@ def _people(request: ExtractRequest, policy: Policy) -> Iterator[Violation]:
     if request.purpose not in policy.purposes:
         allowed = ", ".join(policy.purposes)
         yield Violation("purpose", f"the policy admits: {allowed}")
-    if not any(fnmatchcase(request.researcher, pattern) for pattern in policy.recipients):
+    # `a@evil b@uni.example` is no address of the university's, whatever a pattern makes of it.
+    address = re.fullmatch(r"[^@\s]+@[^@\s]+", request.researcher) is not None
+    patterns = policy.recipients if address else [p for p in policy.recipients if p == "*"]
+    if not any(fnmatchcase(request.researcher, pattern) for pattern in patterns):
         yield Violation("researcher", "not among the policy's recipients; ask the steward")
 
 

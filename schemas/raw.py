@@ -6,7 +6,8 @@ from typing import Any, Final
 import pandera.polars as pa
 import polars as pl
 
-from schemas.declaration import ColumnDeclaration, ColumnType, TableDeclaration
+from schemas.declaration import ColumnDeclaration, TableDeclaration
+from schemas.roles import ColumnType, Role
 
 ROW: Final = "_row"
 """The position of a row in file order."""
@@ -29,9 +30,9 @@ _DOMAIN_TYPES: Final[Mapping[ColumnType, Callable[[str], Any]]] = {
 
 
 def required(table: TableDeclaration) -> frozenset[str]:
-    """The columns that may hold no null: the key, and the learner."""
-    learner = table.learner_key()
-    return frozenset(table.key) | ({learner} if learner is not None else frozenset())
+    """The columns that may hold no null: the key, the learner and the item."""
+    named = (Role.LEARNER_KEY, Role.ITEM)
+    return frozenset(table.key) | {n for n, c in table.columns.items() if c.role in named}
 
 
 def domain(column: ColumnDeclaration) -> list[Any] | None:

@@ -8,6 +8,7 @@ from typing import Annotated, Any, Final, Literal, Self
 
 from pydantic import (
     BaseModel,
+    BeforeValidator,
     ConfigDict,
     Field,
     StrictBool,
@@ -23,6 +24,13 @@ _FROZEN = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
 Text = Annotated[str, Field(min_length=1, max_length=200)]
 
 
+def _no_truth_value(value: object) -> object:
+    # To Python `true` is 1; to a reader of TOML it is not.
+    if isinstance(value, bool):
+        raise ValueError("Input should be 1 or 'full'")  # noqa: TRY004 - pydantic's protocol
+    return value
+
+
 class Privacy(BaseModel):
     """`[release.privacy]`: what is asked for; what is left out comes from the policy.
 
@@ -34,10 +42,12 @@ class Privacy(BaseModel):
     """
 
     model_config = _FROZEN
-    k: Annotated[StrictInt, Field(ge=2)] | None = None
-    m: Literal[1, "full"] | None = None
-    suppression_limit: Annotated[float, Field(ge=0, lt=1)] = 0.05
-    maximum_share: Mapping[str, Annotated[float, Field(gt=0, le=1)]] = Field(default_factory=dict)
+    k: Annotated[StrictInt, Field(ge=2, le=1_000_000)] | None = None
+    m: Annotated[Literal[1, "full"], BeforeValidator(_no_truth_value)] | None = None
+    suppression_limit: Annotated[float, Field(ge=0, lt=1, strict=True)] = 0.05
+    maximum_share: Mapping[str, Annotated[float, Field(gt=0, le=1, strict=True)]] = Field(
+        default_factory=dict
+    )
 
 
 class Microdata(BaseModel):
@@ -58,7 +68,7 @@ class Microdata(BaseModel):
     pseudonyms: Literal["course", "release"] = "course"
     learners: tuple[Text, ...] = ()
     enrolments: tuple[Text, ...] = ()
-    weights: Mapping[str, Annotated[float, Field(gt=0)]] = Field(default_factory=dict)
+    weights: Mapping[str, Annotated[float, Field(gt=0, strict=True)]] = Field(default_factory=dict)
     csv: StrictBool = False
     privacy: Privacy = Privacy()
 

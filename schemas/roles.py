@@ -1,4 +1,4 @@
-"""What a column means for privacy, and what one row of a table stands for."""
+"""What a column means for privacy, how it is read and counted, and what one row stands for."""
 
 from enum import StrEnum
 from typing import Final
@@ -51,3 +51,25 @@ class Grain(StrEnum):
     LEARNER_COURSE = "learner-course"
     EVENT = "event"
     CATALOGUE = "catalogue"
+
+
+class ColumnType(StrEnum):
+    """How a raw column is parsed. Text is stripped of blanks; empty text is null."""
+
+    TEXT = "text"
+    INTEGER = "integer"
+    NUMBER = "number"
+    BOOLEAN = "boolean"
+    TIMESTAMP = "timestamp"
+    DATE = "date"
+
+
+class Aggregate(StrEnum):
+    """How the rows behind one released cell become one value."""
+
+    FIRST = "first"
+    LAST = "last"
+    SUM = "sum"
+    COUNT = "count"
+    COUNT_DISTINCT = "count_distinct"
+    COUNT_WEEKS = "count_weeks"

@@ -47,7 +47,10 @@ class _LazyGroup(click.Group):
             ctx.exit(error.exit_code)
         except (click.ClickException, click.exceptions.Exit, click.Abort):
             raise
-        except Exception as error:  # noqa: BLE001 - a traceback may hold learners' values
+        except (KeyboardInterrupt, SystemExit):
+            raise
+        # A traceback may hold learners' values; polars' panics are no `Exception`.
+        except BaseException as error:  # noqa: BLE001
             _say(_fault(error))
             ctx.exit(FAULT)
 
@@ -56,7 +59,7 @@ def _say(message: str) -> None:
     click.echo("Error: " + " ".join(message.split()), err=True)
 
 
-def _fault(error: Exception) -> str:
+def _fault(error: BaseException) -> str:
     """Where an unforeseen error arose; its own text may hold a learner's value and stays unsaid."""
     frames = traceback.extract_tb(error.__traceback__)
     own = [frame for frame in frames if "site-packages" not in frame.filename]

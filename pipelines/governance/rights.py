@@ -2,6 +2,7 @@
 
 import hmac
 import os
+import re
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
@@ -21,6 +22,8 @@ from pipelines.governance.rights_file import RightsLine, read_rights
 from pipelines.governance.tables import Base, RightsRecord
 
 _BATCH: Final = 20_000
+_NUMBERED: Final = re.compile(r"^(\d+)\.0+$")
+"""An id that a tool wrote as a number: `1000.0` is the learner `1000`, here and in sources."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,9 +60,7 @@ def registry_digests(learners: pl.Series, key: bytes) -> pl.Series:
 
     Blanks around an id are no part of it, neither here nor in a rights file.
     """
-    return learners.str.strip_chars().map_elements(
-        lambda learner: _digest(learner, key), return_dtype=pl.String
-    )
+    return learners.map_elements(lambda learner: _digest(learner, key), return_dtype=pl.String)
 
 
 def import_rights(
@@ -143,6 +144,7 @@ def _frame(rows: Iterable[Any]) -> pl.DataFrame:
 
 
 def _digest(learner: str, key: bytes) -> str:
+    learner = _NUMBERED.sub(r"\1", learner.strip())
     return hmac.digest(key, learner.encode(), "sha256").hex()
 
 

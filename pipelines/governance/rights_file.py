@@ -6,6 +6,7 @@ file. Refusals give line numbers, never values.
 
 import csv
 import re
+import unicodedata
 from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -31,7 +32,9 @@ COLUMNS: Final = (
 
 _ABSENT: Final = frozenset({"", "NA"})
 _STATES: Final = frozenset(State) - {State.NO_RECORD}
-_SCOPE: Final = re.compile(r"\*|[a-z_]+:.+")
+_SCOPE: Final = re.compile(r"(?P<kind>[a-z_]+)\s*:\s*(?P<name>.+)")
+_EVERYTHING: Final = frozenset({"*", "all", "any", "every"})
+"""Words for everything; only `*` is one: another, meant so, must not pass as a name."""
 
 
 class _Fault(Exception):  # noqa: N818 - not an error of the program: one bad line of a file
@@ -118,16 +121,14 @@ def _parse(header: list[str], cells: list[str]) -> RightsLine:
     row = {name: cell.strip() for name, cell in zip(header, cells, strict=True)}
     if row["state"] not in _STATES:
         raise _Fault("unknown state")
-    if not _SCOPE.fullmatch(row["scope"]):
-        raise _Fault("unknown scope")
     effective_from = _instant(_required(row, "effective_from"))
     effective_to = _instant(row["effective_to"]) if row["effective_to"] else None
     if effective_to is not None and effective_to <= effective_from:
         raise _Fault("effective_to not after effective_from")
     return RightsLine(
-        learner_id=_required(row, "learner_id"),
-        purpose=_required(row, "purpose"),
-        scope=row["scope"],
+        learner_id=_visible(_required(row, "learner_id")),
+        purpose=_purpose(_required(row, "purpose")),
+        scope=_scope(row["scope"]),
         state=State(row["state"]),
         legal_basis=row["legal_basis"] or None,
         jurisdiction=row["jurisdiction"] or None,
@@ -142,6 +143,32 @@ def _required(row: dict[str, str], name: str) -> str:
     if row[name] in _ABSENT:
         raise _Fault(f"no {name}")
     return row[name]
+
+
+def _visible(text: str) -> str:
+    """An id as it stands; one with characters that nobody sees would match no learner."""
+    if any(unicodedata.category(character) in {"Cc", "Cf"} for character in text):
+        raise _Fault("learner_id with invisible characters")
+    return text
+
+
+def _purpose(text: str) -> str:
+    """A purpose, in lower case as everywhere in the registry, or `*`."""
+    if text != "*" and text.casefold() in _EVERYTHING:
+        raise _Fault("purpose that means every one: write *")
+    return text.casefold()
+
+
+def _scope(text: str) -> str:
+    """`*`, or `kind:name` without blanks around the colon."""
+    if text == "*":
+        return text
+    found = _SCOPE.fullmatch(text)
+    if found is None:
+        raise _Fault("unknown scope")
+    if found["name"].casefold() in _EVERYTHING:
+        raise _Fault("scope that means everything: write *")
+    return f"{found['kind']}:{found['name']}"
 
 
 def _instant(text: str) -> datetime:

@@ -10,7 +10,7 @@ from pipelines.plan import Plan
 from pipelines.views import LEARNER
 from schemas.manifest import LEARNER_KEY, Field
 from schemas.policy import requested
-from schemas.roles import Role
+from schemas.roles import Grain, Role
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,7 +58,7 @@ def describe(
         Described(
             name=name,
             frame=frame,
-            grain=plan.family.views[name].grain.value,
+            grain=(Grain.LEARNER if name == "learners" else Grain.LEARNER_COURSE).value,
             fields=tuple(field(column, frame) for column in frame.columns),
             primary_key=(
                 (LEARNER,) if name == "learners" or plan.item is None else (LEARNER, plan.item)

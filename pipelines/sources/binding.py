@@ -108,14 +108,19 @@ def bind(family: Family, name: str, source: Source, partner: str | None) -> Boun
 def _isolated(family: Family, template: str) -> bool:
     """Whether a learner column found by this name has ids of another domain.
 
-    It has where the name is made for the partner, but is not what the learners' own table says.
+    It has where the name is made for the partner, but is none that the table of learners has; where
+    no table lists the learners, the first table with such a name speaks for it.
     """
-    listing = family.learner_table()
-    if _PARTNER not in template or listing is None:
+    if _PARTNER not in template:
         return False
-    learners = family.tables[listing]
-    key = learners.learner_key()
-    return key is not None and template not in learners.columns[key].aliases
+    keyed = {n: t.columns[k].aliases for n, t in family.tables.items() if (k := t.learner_key())}
+    listing = family.learner_table()
+    linked = (
+        keyed.get(listing, ())
+        if listing is not None
+        else next((names for names in keyed.values() if any(_PARTNER in n for n in names)), ())
+    )
+    return template not in linked
 
 
 def is_known(column: str, dropped: Iterable[str], partner: str | None) -> bool:

@@ -29,6 +29,7 @@ class TableReport:
         direct_identifiers: raw ids and the like, under the source's names. Never read.
         problem: why it can't be read.
         optional: whether a source may lack it.
+        headless: whether its first line names no declared column.
     """
 
     name: str
@@ -41,6 +42,7 @@ class TableReport:
     direct_identifiers: tuple[str, ...] = ()
     problem: str | None = None
     optional: bool = False
+    headless: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,6 +89,9 @@ def _declared(family: Family, name: str, source: Source, partner: str | None) ->
         rows = _count(bound.raw)
     except SourceError as error:
         return TableReport(name, "unreadable", problem=str(error), optional=optional)
+    if not bound.columns:
+        # What stands there instead of a header may be a learner's row: it is counted, not named.
+        return TableReport(name, "declared", rows=rows, headless=True, optional=optional)
     return TableReport(
         name,
         "declared",
@@ -132,6 +137,9 @@ def _warnings(table: TableReport) -> list[str]:
         lines.append(f"{name}: missing; requests that need it will be refused")
     if table.missing:
         lines.append(f"{name}: missing columns: {', '.join(table.missing)}")
+    if table.headless:
+        lines.append(f"{name}: its first line names no declared column; put the header back")
+        return lines
     if table.undeclared and table.status == "declared":
         lines.append(
             f"{name}: undeclared columns: {', '.join(table.undeclared)}; declare them, or requests "

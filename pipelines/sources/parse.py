@@ -5,13 +5,20 @@ from typing import Final
 
 import polars as pl
 
-from schemas.declaration import ColumnDeclaration, ColumnType
+from schemas.declaration import ColumnDeclaration
 from schemas.raw import DTYPES
+from schemas.roles import ColumnType, Role
 
 
 def cleaned(name: str, column: ColumnDeclaration) -> pl.Expr:
-    """The text of a column: stripped of blanks, empty text null, label faults relabelled."""
+    """The text of a column: stripped of blanks, empty text null, label faults relabelled.
+
+    Ids that a tool wrote as numbers (`1000.0`, where a column once held a gap) lose the `.0`, so
+    that a learner or item has one name in every table and in the rights registry.
+    """
     text = pl.col(name).str.strip_chars()
+    if column.role in (Role.LEARNER_KEY, Role.ITEM):
+        text = text.str.replace(r"^(\d+)\.0+$", "$1")
     text = pl.when(text == "").then(None).otherwise(text)
     return text.replace(dict(column.relabel)) if column.relabel else text
 

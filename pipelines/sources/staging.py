@@ -92,6 +92,10 @@ def _needed(
         hint = did_you_mean(name, source.tables)
         raise SourceError(f"{where}: missing{hint}; export it too, or ask for less")
     if bound.raw is not None:
+        if not bound.columns:
+            raise SourceError(
+                f"{where}: its first line names no declared column; put the header line back"
+            )
         for column in sorted(columns.intersection(bound.missing)):
             hint = did_you_mean(column, bound.undeclared)
             raise SourceError(f"{where}: column '{column}' is missing{hint}; export it too")

@@ -12,6 +12,8 @@ from pathlib import Path
 import polars as pl
 
 _PARQUET_MAGIC = b"PAR1"
+_NOBODY = ["", "NA", "NaN", "null", "NULL"]
+"""How tools write that there is no learner."""
 
 
 class CountError(Exception):
@@ -25,7 +27,8 @@ class CountResult:
     Attributes:
         k: the threshold.
         rows: of the file.
-        rows_without_learner: rows whose learner is null or empty; they are in no class.
+        rows_without_learner: rows whose learner is null, empty or a word for nothing (NA, NaN,
+            null); they are in no class.
         learners: distinct learners.
         classes: of at least one learner.
         classes_below_k: classes of fewer than k learners.
@@ -78,7 +81,10 @@ def count_learners(
             f"{file}: expected Parquet, or CSV in UTF-8 with as many cells in each row as in the "
             "header; check --separator"
         ) from None
-    named = rows.filter(pl.col(learner).is_not_null() & (pl.col(learner) != ""))
+    # Blanks and a number's `.0` are no part of an id; the words for nothing are nobody.
+    ids = pl.col(learner).str.strip_chars().str.replace(r"^(\d+)\.0+$", "$1")
+    nobody = ids.is_null() | ids.is_in(_NOBODY)
+    named = rows.with_columns(ids).filter(~nobody)
     if not named.height:
         raise CountError(f"{file}: no row names a learner in {learner}")
     sizes = named.unique().group_by(qi).len("learners")["learners"].cast(pl.Int64)

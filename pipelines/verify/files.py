@@ -12,6 +12,7 @@ from pipelines.verify.package import Package, Table
 from schemas.manifest import CHECKSUMS_NAME, MANIFEST_NAME
 
 _LINE = re.compile(r"(?P<digest>[0-9a-f]{64}) [ *](?P<path>.+)")
+_ARROW_TYPES = "ARROW:schema"
 _DOCUMENTS = frozenset({MANIFEST_NAME, CHECKSUMS_NAME, "README.md", "codebook.md"})
 _FORMULA_START = r"^[=+\-@\t\r']"
 """A spreadsheet reads a cell that starts so as a formula; the apostrophe is the escape itself."""
@@ -73,7 +74,24 @@ def only_known_files(package: Package) -> Outcome:
         for path in (resource.path, resource.csv_path)
     }
     unknown = [path for path in package.files if path not in tables | _DOCUMENTS]
-    return outcome(_about(unknown, "of no known kind"), plural(len(package.files), "file"))
+    folders = {path.parent for path in map(package.root.joinpath, package.files)}
+    empty = [
+        path.relative_to(package.root).as_posix()
+        for path in package.root.rglob("*")
+        if path.is_dir() and path not in folders
+    ]
+    faults = [*_about(unknown, "of no known kind"), *_about(empty, "an empty folder")]
+    return outcome(faults, plural(len(package.files), "file"))
+
+
+def parquet_footers(package: Package) -> Outcome:
+    """No Parquet file carries metadata of its own beside the types of its columns."""
+    notes = {
+        resource.path: pl.read_parquet_metadata(package.root / resource.path).keys()
+        for resource in package.manifest.resources
+    }
+    noted = [path for path, keys in notes.items() if keys - {_ARROW_TYPES}]
+    return outcome(_about(noted, "with notes in its footer"), "types only")
 
 
 def csv_equals_parquet(package: Package) -> Outcome:

@@ -89,6 +89,7 @@ def _file_checks(package: Package) -> list[tuple[str, _Run]]:
         ("checksums", partial(files.checksums, package)),
         ("known-files", partial(files.only_known_files, package)),
     ]
+    checks.append(("parquet-footers", partial(files.parquet_footers, package)))
     if any(resource.csv_path for resource in package.manifest.resources):
         checks.append(("csv", partial(files.csv_equals_parquet, package)))
     return checks

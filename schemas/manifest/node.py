@@ -22,14 +22,12 @@ class Node:
         """The refusal to raise."""
         return ManifestError(self.key, f"expected {what}")
 
-    def keys(
-        self, required: set[str], optional: frozenset[str] = frozenset(), *, closed: bool = True
-    ) -> None:
-        """Demand an object with these keys and, where closed, no others."""
+    def keys(self, required: set[str], optional: frozenset[str] = frozenset()) -> None:
+        """Demand an object with these keys and no others."""
         present = {name for name, _ in self.children()}
         for name in sorted(required - present):
             raise ManifestError(self._under(name), "required, but left out")
-        if closed and present - required - optional:
+        if present - required - optional:
             known = ", ".join(sorted(required | optional))
             raise self.expected(f"no keys but {known}")
 

@@ -34,8 +34,8 @@ def parse_manifest(text: str) -> Manifest:
     root = load(text)
     # The version comes first: of another format nothing else can be said.
     root.child("kohort").child("format_version").constant(FORMAT_VERSION)
-    # A Data Package may carry further properties (licenses, contributors): they promise nothing.
-    root.keys({"$schema", "name", "title", "description", "created", "resources"}, closed=False)
+    # A Data Package may carry further properties; in a package of this format nobody checks them.
+    root.keys({"$schema", "name", "title", "description", "created", "resources", "kohort"})
     root.child("$schema").constant(PROFILE)
     resources = tuple(_resource(node) for node in root.child("resources").array())
     promise = _promise(root.child("kohort"))

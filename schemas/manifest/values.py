@@ -28,6 +28,9 @@ ItemKnowledge = Literal[1, "full"]
 _SCOPES = ("course", "release")
 _ACCESS = ("controlled", "public")
 _SLUG = re.compile("[a-z0-9._-]+")
+_ROUNDING = 0.005
+"""The suppressed share is rounded to 1%."""
+
 _SHA256 = re.compile("[0-9a-f]{64}")
 
 
@@ -156,7 +159,11 @@ class Promise:
         _demand(
             *_common_rules(self),
             (0 <= self.suppression_limit <= 1, "suppression.limit", "a share from 0 to 1"),
-            (share is None or 0 <= share <= 1, "suppression.share", "a share from 0 to 1, or null"),
+            (
+                share is None or 0 <= share <= self.suppression_limit + _ROUNDING,
+                "suppression.share",
+                "a share from 0 to the limit, or null",
+            ),
         )
 
 

@@ -105,6 +105,27 @@ def test_missing_checksum_file(course):
     assert failed(course) == {"checksums"}
 
 
+def footer_note(root):
+    """A raw id in the footer of a Parquet file."""
+    path = root / "data/enrolments.parquet"
+    pl.read_parquet(path).write_parquet(path, metadata={"note": "11391"})
+
+
+def empty_folder(root):
+    """A folder named after a raw id."""
+    (root / "11391").mkdir()
+
+
+@pytest.mark.parametrize(
+    "forge, check", [(footer_note, "parquet-footers"), (empty_folder, "known-files")]
+)
+def test_nothing_hides_beside_the_cells(course, forge, check):
+    """A note in a footer and a telling name of a folder are found."""
+    forge(course)
+    seal(course)
+    assert failed(course) == {check}
+
+
 @pytest.mark.parametrize("stated", [{"bytes": 1}, {"hash": "sha256:" + "0" * 64}])
 def test_checksums_do_not_excuse_the_manifest(course, stated):
     """With right checksums, a size or a hash that the manifest states wrongly is still found."""

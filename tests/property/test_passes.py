@@ -87,6 +87,13 @@ def test_count_learners(frame):
     assert found == slow.count_learners(frame.to_dicts(), ["c", "n"], "u")
 
 
+def test_a_sum_keeps_its_fractions():
+    """Fractions add up before they are binned, and are not cut to whole numbers."""
+    frame = pl.DataFrame({"u": ["ann", "ann"], "x": [0.9, 0.3], "_row": [0, 1]})
+    total = passes.aggregate(lazy(frame), by=["u"], column="x", how="sum", name="value")
+    assert total.collect().to_native()["value"].to_list() == [pytest.approx(1.2)]
+
+
 def test_orphans():
     """Rows without a learner row are told apart from the others."""
     frame = pl.DataFrame({"u": ["ann", "bob", "bob"], "_row": [0, 1, 2]})

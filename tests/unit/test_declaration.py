@@ -105,6 +105,39 @@ def test_a_family_is_read():
         ('learner = "id"', 'learner = "user"', "people.user is not declared"),
         ('item = "course"', 'item = "module"', "events.module is not declared"),
         ("[[1, 10, 100], [10]]", "[[1, inf]]", "finite number"),
+        (
+            'id = { role = "learner-key" }\ncourse = { role = "item" }\nresult',
+            'id = { role = "learner-key", type = "integer" }\ncourse = { role = "item" }\nresult',
+            "a learner-key is text",
+        ),
+        (
+            'sex = { role = "quasi-identifier", values = ["F", "M"] }',
+            'sex = { role = "direct-identifier" }',
+            "a direct-identifier column can't leave as quasi-identifier",
+        ),
+        (
+            'area = { role = "quasi-identifier" }',
+            'area = { role = "free-text" }',
+            "a free-text column can't leave as quasi-identifier",
+        ),
+        (
+            'final_result = { role = "sensitive"',
+            'final_result = { role = "measure"',
+            "a sensitive column can't leave as measure",
+        ),
+        ('n = { role = "measure", type = "integer" }', 'n = { role = "measure" }', "a sum needs"),
+        ('aggregate = "sum"', 'aggregate = "count_weeks"', "count_weeks needs"),
+        ("bins = { edges = [[1, 10, 100], [10]] }", 'values = ["1"]', "a count or a sum needs bins"),
+        (
+            'code_module = { role = "item", column = "course"',
+            'code_module = { role = "item", column = "course", relabel = { x = "y" }',
+            "the item leaves as it is",
+        ),
+        (
+            'course = { role = "item" }\nkind',
+            'course = { role = "catalogue" }\nkind',
+            "events.course names the item",
+        ),
         ("special_category = true }\nmotivation", "special = 1 }\nmotivation", "unknown key"),
     ],
 )  # fmt: skip

@@ -124,9 +124,10 @@ def test_columns_of_a_role():
     assert ENROLMENTS.of_role("item", "learner-key") == ("learner", "course")
 
 
-def test_further_properties_of_a_data_package_are_allowed():
-    """Licences and the like promise nothing and are skipped."""
-    assert parse_manifest(changed(["licenses"], [{"name": "CC-BY-4.0"}])) == MANIFEST
+def test_further_properties_of_a_data_package_are_refused():
+    """What no check reads could hold anything."""
+    with pytest.raises(ManifestError):
+        parse_manifest(changed(["licenses"], [{"name": "CC-BY-4.0"}]))
 
 
 FIELD = ["resources", 0, "schema", "fields", 1]

@@ -39,8 +39,9 @@ def test_a_column_withheld_throughout_holds():
         (29, 100, 0.29, True),  # 0.29 * 100 is 28.999999999999996
         (30, 100, 0.29, False),
         (57, 100, 0.57, True),  # 0.57 * 100 is 56.99999999999999
-        (1, 3, 1 / 3, True),
-        (333_334, 1_000_000, 1 / 3, False),
+        (1, 3, 0.3333, False),  # a share is the decimal it is written as
+        (1, 3, 0.3334, True),
+        (10**9, 10**9, 0.3333333333333333, False),  # nor do its digits overflow
         (8, 10, 0.8, True),
         (7, 7, 1.0, True),
     ],

@@ -6,7 +6,7 @@ from schemas.declaration import parse_toml
 from schemas.policy import Policy, authorize
 from schemas.request import parse_request
 from schemas.violations import SchemaError
-from tests.unit.test_declaration import small_family
+from tests.unit.test_declaration import FAMILY, small_family
 from tests.unit.test_request import REQUEST
 
 POLICY = """
@@ -89,6 +89,24 @@ def test_release_scope_knows_the_full_set():
     """Release scope protects against knowledge of all items; course scope of one."""
     assert terms().m == 1
     assert terms(REQUEST.replace('"course"', '"release"')).m == "full"
+
+
+def test_a_special_category_behind_a_column_raises_k():
+    """What the raw column says counts, even where the view says nothing."""
+    family = small_family(
+        FAMILY.replace('values = ["Y", "N"], special_category = true', 'values = ["Y", "N"]')
+    )
+    request = parse_request(
+        REQUEST.replace('"gender", "region"', '"gender", "disability"').replace("k = 5", ""),
+        subject="request",
+    )
+    assert authorize(request, parse_toml(Policy, POLICY, subject="policy"), family).k == 20
+
+
+@pytest.mark.parametrize("name", ["x@evil a@uni.example", "x@evil@uni.example", "uni.example"])
+def test_a_recipient_is_one_address(name: str):
+    """A pattern of the policy admits addresses, not texts that end like one."""
+    assert "researcher" in refused(REQUEST.replace("r.lee@uni.example", name))
 
 
 def test_an_unknown_column_gets_a_hint():

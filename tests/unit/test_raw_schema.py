@@ -10,9 +10,9 @@ import polars as pl
 import pytest
 
 from schemas.checking import Breach, breaches
-from schemas.declaration import ColumnDeclaration, ColumnType, TableDeclaration
+from schemas.declaration import ColumnDeclaration, TableDeclaration
 from schemas.raw import domain, raw_model, required
-from schemas.roles import Grain, Role
+from schemas.roles import ColumnType, Grain, Role
 
 TABLE = TableDeclaration(
     grain=Grain.LEARNER,

@@ -48,6 +48,11 @@ def test_a_request_is_read():
         ("k = 5", "t = 0.2", "release.privacy.t"),
         ("k = 5", "m = 2", "release.privacy.m"),
         ("k = 5", "m = 3", "release.privacy.m"),
+        ("k = 5", "m = true", "release.privacy.m"),
+        ("0.05", '"0.05"', "release.privacy.suppression_limit"),
+        ("0.05", "false", "release.privacy.suppression_limit"),
+        ("0.05", "nan", "release.privacy.suppression_limit"),
+        ("0.8", "inf", "release.privacy.maximum_share.final_result"),
         ("0.05", "1.0", "release.privacy.suppression_limit"),
         ("0.8", "1.5", "release.privacy.maximum_share.final_result"),
         ('"course"', '"linked"', "release.pseudonyms"),
@@ -72,6 +77,12 @@ def test_all_violations_come_at_once():
 def test_what_is_not_toml_is_one_violation():
     """A syntax error names the line, not a traceback."""
     assert "line 1" in violations("title = \n")[""]
+
+
+@pytest.mark.parametrize("text", ["k = " + "9" * 5000, "x = " + "[" * 3000])
+def test_a_text_that_no_reader_can_take_is_refused(text: str):
+    """Numbers of thousands of digits and nesting as deep are no tracebacks."""
+    assert "TOML" in violations(text)[""]
 
 
 def test_the_hash_is_of_what_is_asked():

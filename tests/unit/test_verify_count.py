@@ -48,6 +48,15 @@ def run(*arguments):
     return CliRunner().invoke(verify, [str(argument) for argument in arguments])
 
 
+@pytest.mark.parametrize("fifth", [" ", "NA", "NaN", "null", " 1", "1.0", "1 "])
+def test_nobody_and_spellings_of_one_id_are_no_further_learner(tmp_path, fifth):
+    """Words for nothing and blanks around an id do not lift a class of four to five."""
+    path = tmp_path / "t.csv"
+    path.write_text("id,q\n1,a\n2,a\n3,a\n4,a\n" + f'"{fifth}",a\n')
+    found = count_learners(path, "id", ["q"], k=5)
+    assert (found.ok, found.smallest_class) == (False, 4)
+
+
 def test_learners_not_rows(file):
     """Two rows of one learner are one; empty cells are one value; no id is no learner."""
     found = count_learners(file, "id", ["gender", "region"], k=2)

@@ -1,0 +1,140 @@
+"""What a family declaration may not say: views that contradict their tables, or the promise.
+
+A view may never make more of a raw column than its role allows, or the declaration itself would be
+the leak: a name released as a quasi-identifier, a grade as a measure without a maximum share.
+"""
+
+import re
+from collections.abc import Iterator
+from typing import TYPE_CHECKING, Final
+
+from schemas.roles import Aggregate, ColumnType, Grain, Role
+
+if TYPE_CHECKING:  # the values call these rules, so their module can't be imported here
+    from schemas.declaration import Family, View, ViewColumn
+
+_GRAINS: Final = {"learners": Grain.LEARNER, "enrolments": Grain.LEARNER_COURSE}
+_NUMBERS: Final = (ColumnType.INTEGER, ColumnType.NUMBER)
+_COUNTS: Final = (Aggregate.COUNT, Aggregate.COUNT_DISTINCT, Aggregate.COUNT_WEEKS)
+_NEVER_READ: Final = (Role.DIRECT_IDENTIFIER, Role.LEARNER_KEY, Role.DROPPED)
+
+_COUNTED: Final = frozenset({Role.MEASURE, Role.SENSITIVE})
+"""What a count of any readable column may leave as."""
+
+_RELEASED_AS: Final = {
+    Role.QUASI_IDENTIFIER: frozenset({Role.QUASI_IDENTIFIER}),
+    Role.ITEM: frozenset({Role.ITEM}),
+    Role.SENSITIVE: frozenset({Role.SENSITIVE, Role.QUASI_IDENTIFIER}),
+    Role.MEASURE: frozenset({Role.MEASURE, Role.SENSITIVE, Role.QUASI_IDENTIFIER}),
+}
+"""Raw role -> what a value may leave as: never as something milder. Free text, times and
+catalogue columns leave as counts only."""
+
+_RELEASABLE: Final = "[A-Za-z][A-Za-z0-9_]*"
+_RESERVED: Final = frozenset({"learner", "leaf", "label", "value", "pseudonym"})
+"""Names that kohort's own columns have on the way."""
+
+_PLAIN_ITEM: Final = frozenset({"role", "description", "table", "column", "special_category"})
+"""What a view may say of its item. Rights are recorded by the raw item: under another name of it
+they would be lost."""
+
+
+def faults_of(family: "Family") -> Iterator[str]:
+    """Every contradiction, each with the TOML key it stands at."""
+    both = sorted(set(family.tables) & set(family.dropped))
+    yield from (f"tables.{name} is both declared and dropped" for name in both)
+    if family.partner_pattern and _groups(family.partner_pattern) != 1:
+        yield "partner_pattern must be a regular expression with exactly one group"
+    if sum(table.learners for table in family.tables.values()) > 1:
+        yield "only one table may say learners = true"
+    for name, view in family.views.items():
+        yield from (f"views.{name}: {fault}" for fault in _view_faults(family, name, view))
+    views = [set(view.columns) for view in family.views.values()]
+    twice = sorted(set.intersection(*views)) if len(views) > 1 else []
+    yield from (f"views: {name} stands in both views" for name in twice)
+
+
+def _view_faults(family: "Family", name: str, view: "View") -> list[str]:
+    if _GRAINS.get(name) is not view.grain:
+        return ["a view is `learners` (grain learner) or `enrolments` (grain learner-course)"]
+    undeclared = [
+        f"{table}.{column} is not declared under tables"
+        for table, column in sorted(_uses(view, family.learner, family.item))
+        if table not in family.tables or column not in family.tables[table].columns
+    ]
+    # What stands behind a column can be judged only where everything is declared.
+    return [*_column_faults(view), *(undeclared or _source_faults(family, view))]
+
+
+def _column_faults(view: "View") -> Iterator[str]:
+    """Names and roles that a view's grain does not allow."""
+    for name, column in view.columns.items():
+        if not re.fullmatch(_RELEASABLE, name) or name in _RESERVED:
+            yield f"{name}: choose another name of letters, digits and _; it starts with a letter"
+        if column.role is Role.QUASI_IDENTIFIER and view.grain is not Grain.LEARNER:
+            yield f"{name}: quasi-identifiers stand in views.learners"
+    items = sum(column.role is Role.ITEM for column in view.columns.values())
+    if items != (view.grain is Grain.LEARNER_COURSE):
+        yield "one item column in enrolments, none in learners"
+
+
+def _source_faults(family: "Family", view: "View") -> Iterator[str]:
+    """What a view may not make of the raw columns behind it."""
+    for table in sorted({t for t, _ in _uses(view, family.learner, family.item)}):
+        columns = family.tables[table].columns
+        if columns[family.learner].role is not Role.LEARNER_KEY:
+            yield f"{table}.{family.learner} names the learner: its role must be learner-key"
+        if view.grain is Grain.LEARNER_COURSE and columns[family.item].role is not Role.ITEM:
+            yield f"{table}.{family.item} names the item: its role must be item"
+    for name, column in view.columns.items():
+        for fault in (*_role_faults(family, name, column), *_type_faults(family, name, column)):
+            yield f"{name}: {fault}"
+        if column.role is Role.ITEM and not _is_plain_item(family, view, name):
+            yield f"{name}: the item leaves as it is: no relabel, missing, where or aggregate"
+
+
+def _role_faults(family: "Family", name: str, column: "ViewColumn") -> Iterator[str]:
+    raw = family.behind(name)
+    counted = column.aggregate in _COUNTS
+    admitted = _COUNTED if counted else _RELEASED_AS.get(raw.role, frozenset())
+    if raw.role in _NEVER_READ or column.role not in admitted:
+        how = column.aggregate if counted else "its value"
+        yield f"a {raw.role} column can't leave as {column.role} by {how}"
+
+
+def _type_faults(family: "Family", name: str, column: "ViewColumn") -> Iterator[str]:
+    raw, how = family.behind(name), column.aggregate
+    is_number = raw.type in _NUMBERS
+    if how is Aggregate.SUM and not is_number:
+        yield "a sum needs an integer or number column"
+    if how is Aggregate.COUNT_WEEKS and raw.type is not ColumnType.TIMESTAMP:
+        yield "count_weeks needs a timestamp column"
+    if (how is Aggregate.SUM or how in _COUNTS) and column.bins is None:
+        yield "a count or a sum needs bins"
+    if column.bins is not None and how not in _COUNTS and not is_number:
+        yield "bins need an integer or number column"
+
+
+def _is_plain_item(family: "Family", view: "View", name: str) -> bool:
+    column = view.columns[name]
+    own_table = column.table in {None, view.table}
+    is_item = (column.column or name) == family.item
+    return own_table and is_item and column.model_fields_set <= _PLAIN_ITEM
+
+
+def _uses(view: "View", learner: str, item: str) -> set[tuple[str, str]]:
+    """The raw (table, column) pairs that a view reads, its keys in each of its tables included."""
+    own = [*view.where, *view.exclude, *view.order_by, *([view.run] if view.run else [])]
+    uses = {(view.table, column) for column in own}
+    for name, column in view.columns.items():
+        table = column.table or view.table
+        uses |= {(table, column.column or name), *((table, c) for c in column.where)}
+    keys = [learner] if view.grain is Grain.LEARNER else [learner, item]
+    return uses | {(table, key) for table in {t for t, _ in uses} | {view.table} for key in keys}
+
+
+def _groups(pattern: str) -> int:
+    try:
+        return re.compile(pattern).groups
+    except re.error:
+        return -1
