@@ -13,15 +13,17 @@ help: ## list the targets
 	@awk -F':.*## ' '/^[a-z]+:.*## / {printf "  %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 $(STAMP): requirements.lock
-	@test -n "$(PYTHON)" || { echo "kohort needs Python 3.11 to 3.13: install one, or run make PYTHON=/its/path"; exit 1; }
-	@$(PYTHON) -c 'import venv, ensurepip' 2>/dev/null || { echo "Python's venv module is missing: install the package $$($(PYTHON) -c 'import sys; print("python3.%d-venv" % sys.version_info[1])') (Debian, Ubuntu)"; exit 1; }
-	$(PYTHON) -m venv --clear .venv
+	@test -n "$(PYTHON)" && "$(PYTHON)" -c 'import sys; sys.exit(not (3, 11) <= sys.version_info < (3, 14))' 2>/dev/null \
+		|| { echo "kohort needs Python 3.11 to 3.13: install one, or run make PYTHON=/its/path"; exit 1; }
+	@"$(PYTHON)" -c 'import venv, ensurepip' 2>/dev/null \
+		|| { echo "Python's venv module is missing: install the package $$("$(PYTHON)" -c 'import sys; print("python3.%d-venv" % sys.version_info[1])') (Debian, Ubuntu)"; exit 1; }
+	"$(PYTHON)" -m venv --clear .venv
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements.lock
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation --editable .
 	@touch $(STAMP)
 
 demo: $(STAMP) ## walk the whole way on synthetic learners, anew in demo/
-	@rm -rf demo
+	@test ! -f demo/workspace/kohort.toml || rm -rf demo
 	@$(BIN)/kohort demo --out demo
 
 test: $(STAMP) ## run all tests, warnings as errors, with coverage
@@ -45,14 +47,15 @@ bench: $(STAMP) ## time the steps of a build on synthetic learners (long; ratios
 
 extract: $(STAMP) ## an extract of OULAD: make extract SOURCE=folder OUT=folder
 	@test -n "$(SOURCE)" || { echo "say where OULAD lies: make extract SOURCE=folder OUT=folder"; exit 1; }
-	@bash examples/oulad.sh $(SOURCE) $(OUT)
+	@bash examples/oulad.sh "$(SOURCE)" "$(OUT)"
 
 synth: $(STAMP) ## synthetic learners as Parquet: make synth OUT=folder
-	@$(BIN)/kohort synth raw --learners 100000 --courses 200 --seed 1 --out $(OUT)
+	@$(BIN)/kohort synth raw --learners 100000 --courses 200 --seed 1 --out "$(OUT)"
 
 verify: $(STAMP) ## check a package: make verify PACKAGE=folder
 	@test -n "$(PACKAGE)" || { echo "say which package: make verify PACKAGE=folder"; exit 1; }
-	@$(BIN)/kohort verify $(PACKAGE)
+	@$(BIN)/kohort verify "$(PACKAGE)"
 
 clean: ## remove the environment, caches and the demo
-	@rm -rf .venv demo .pytest_cache .mypy_cache .ruff_cache .hypothesis .import_linter_cache .coverage .coverage.*
+	@test ! -f demo/workspace/kohort.toml || rm -rf demo
+	@rm -rf .venv .pytest_cache .mypy_cache .ruff_cache .hypothesis .import_linter_cache .coverage .coverage.*

@@ -10,12 +10,14 @@ does not exist yet. A record bears on a pair where it is in force and every cell
 | state | learner | purpose | scope | basis, jurisdiction |
 |---|---|---|---|---|
 | granted | that learner, or null | this, or `*` | `*` or the item's `course:` | both admitted |
-| denied, withdrawn, objected | that learner, or null | this, or `*` | restrictive reach | any |
+| denied, withdrawn, objected | the same | this, `*`, unknown | restrictive reach | any |
 | every other state | that learner, or null | any | restrictive reach | any |
 | no_record | bears on nothing | | | |
 
 - A null learner is a dataset-level record: it bears on everybody and outranks nothing. A
   dataset-level grant never overrides a learner's stricter state, nor the reverse.
+- An *unknown* purpose is none of those that the policy knows: a mistyped withdrawal must not leave
+  a grant in force, so it restricts every purpose.
 - *Restrictive reach*: `course:X` bears on item X only; `*` and every other scope (`partner:`,
   `category:`, or one we can't read) bear on everything. A grant under such a scope bears on
   nothing.
@@ -119,6 +121,7 @@ def eligible(
     records: pl.DataFrame,
     *,
     purpose: str,
+    known_purposes: Sequence[str],
     cut_off: datetime,
     legal_bases: Sequence[str],
     jurisdictions: Sequence[str],
@@ -131,6 +134,7 @@ def eligible(
         pairs: text columns `learner` and, if given, `item`, without nulls.
         records: the rights on record, as in `RECORD_SCHEMA`; learners as in `pairs`.
         purpose: the purpose of the release.
+        known_purposes: the purposes that a restriction may name and mean.
         cut_off: the instant as of which rights are read; with a time zone.
         legal_bases: those the policy admits, by name.
         jurisdictions: those the policy admits; `*` admits any.
@@ -146,6 +150,7 @@ def eligible(
     bearing = _bearing(
         records.filter(_in_force(cut_off)),
         purpose=purpose,
+        known_purposes=known_purposes,
         legal_bases=legal_bases,
         jurisdictions=jurisdictions,
         by_item=item is not None,
@@ -188,6 +193,7 @@ def _bearing(
     records: pl.DataFrame,
     *,
     purpose: str,
+    known_purposes: Sequence[str],
     legal_bases: Sequence[str],
     jurisdictions: Sequence[str],
     by_item: bool,
@@ -197,6 +203,7 @@ def _bearing(
     course = scope.str.strip_prefix(COURSE_SCOPE)
     one_course = scope.str.starts_with(COURSE_SCOPE) & (course != "") & by_item
     this_purpose = pl.col("purpose").is_in([purpose, ANY])
+    unknown_purpose = ~pl.col("purpose").is_in([*known_purposes, purpose, ANY])
     basis = pl.col("legal_basis").is_in(list(legal_bases)).fill_null(value=False)
     jurisdiction = pl.lit(ANY in jurisdictions) | (
         pl.col("jurisdiction").is_in([*jurisdictions, ANY]).fill_null(value=False)
@@ -205,7 +212,7 @@ def _bearing(
     permits = (state == State.GRANTED) & this_purpose & basis & jurisdiction & reach
     bound = state.is_in([s.value for s in PURPOSE_BOUND])
     restricts = ~state.is_in([State.NO_RECORD.value, State.GRANTED.value])
-    return records.filter(permits | (restricts & (this_purpose | ~bound))).select(
+    return records.filter(permits | (restricts & (this_purpose | unknown_purpose | ~bound))).select(
         "learner",
         pl.when(one_course).then(course).otherwise(None).alias("item"),
         state.replace_strict(_RANK, return_dtype=pl.Int8).alias("rank"),

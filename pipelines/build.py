@@ -2,10 +2,7 @@
 
 import hashlib
 import json
-import shutil
-import tempfile
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
@@ -13,14 +10,15 @@ from pathlib import Path
 import polars as pl
 
 from anonymizer.pseudonyms import PSEUDONYM, CourseScope, ReleaseScope, pseudonym_map
-from pipelines.errors import OutputError, PrivacyError, RequestError, SourceError
+from pipelines.errors import PrivacyError, RequestError, SourceError
+from pipelines.folders import publish, target, workplace
 from pipelines.keys import KEY_BYTES, store_release_key
 from pipelines.microdata import Extract, anonymize
 from pipelines.package import Described, describe, write_package
 from pipelines.permitted import Permitted, permitted
 from pipelines.plan import Plan, make_plan, needs
 from pipelines.settings import Workspace
-from pipelines.sources import load_family, open_source, stage
+from pipelines.sources import Quarantine, load_family, open_source, stage
 from pipelines.sources.staging import Staged
 from pipelines.steward import APPROVAL_FILE, write_steward_files
 from pipelines.verify import Verification, verify_package
@@ -65,20 +63,15 @@ def build(
         KohortError: the request is refused, a source can't be read as declared, nobody is
             permitted, the promise can't be met, or the output exists. Nothing is written then.
     """
-    steward = out.with_name(f"{out.name}.steward")
-    _refuse_existing(out, steward)
+    to = target(out)
     request = read_request(request_text)
-    if workspace.policy.require_approval:
-        raise RequestError(
-            "the policy requires an approval, which this version can't record yet; "
-            "for your own data make a workspace with `kohort init DIR --local`"
-        )
     plan = plan_request(request, workspace)
-    with _folders(workspace.root, out) as (staging, package, aside):
+    with workplace(workspace.root, to) as place:
         progress("read")
-        staged = _stage(plan, workspace, staging)
+        staged = _stage(plan, workspace, place.staging)
         progress("conform")
         frames = assemble(_frames(staged), plan, staged.quarantine)
+        _refuse_empty(frames, staged.quarantine)
         progress("keep who permits it")
         rights = permitted(frames, plan, workspace, cut_off=now)
         progress("anonymize")
@@ -96,7 +89,7 @@ def build(
         for table in tables:
             _hold_to_schema(table)
         write_package(
-            package,
+            place.package,
             tables,
             promise,
             name=f"kohort-{release}",
@@ -105,7 +98,7 @@ def build(
             csv=request.release.csv,
         )
         write_steward_files(
-            aside,
+            place.steward,
             plan=plan,
             promise=promise,
             tables=tables,
@@ -114,18 +107,15 @@ def build(
             extract=extract,
         )
         progress("verify")
-        verification = verify_package(package, aside / APPROVAL_FILE)
+        verification = verify_package(place.package, place.steward / APPROVAL_FILE)
         if not verification.ok:
             failed = ", ".join(check.name for check in verification.checks if not check.ok)
             raise PrivacyError(
                 f"the checker refuses what was built ({failed}); nothing is released; "
                 "this is a fault of kohort: please report it"
             )
-        store_release_key(workspace.root, release, key)
-        aside.rename(steward)
-        package.chmod(0o755)
-        package.rename(out)
-    return Built(out, steward, verification)
+        publish(place, to, lambda: store_release_key(workspace.root, release, key))
+    return Built(out, out.with_name(to.steward.name), verification)
 
 
 def read_request(text: str) -> ExtractRequest:
@@ -172,6 +162,16 @@ def _stage(plan: Plan, workspace: Workspace, folder: Path) -> Staged:
 
 def _frames(staged: Staged) -> dict[str, pl.LazyFrame]:
     return {name: pl.scan_parquet(table.path) for name, table in staged.tables.items()}
+
+
+def _refuse_empty(frames: Mapping[str, pl.DataFrame], quarantine: Quarantine) -> None:
+    for name, frame in frames.items():
+        if frame.is_empty():
+            reasons = sorted({f"{c.table}: {c.reason}" for c in quarantine.entries()})
+            said = f" (put aside for {', '.join(reasons)})" if reasons else ""
+            raise SourceError(
+                f"no row is left for the view {name}{said}; see `kohort source check`"
+            )
 
 
 def _pseudonymize(extract: Extract, plan: Plan, key: bytes) -> dict[str, pl.DataFrame]:
@@ -243,37 +243,6 @@ def _data_version(
         "recoding": [extract.recoding.levels, extract.levels],
     }
     return hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()
-
-
-def _refuse_existing(*paths: Path) -> None:
-    for path in paths:
-        if path.exists():
-            raise OutputError(f"{path} exists already; choose another --out, or remove it")
-
-
-@contextmanager
-def _folders(workspace: Path, out: Path) -> Iterator[tuple[Path, Path, Path]]:
-    """Private folders for staging, the package and the steward's files; gone on any failure.
-
-    The last two lie beside `out`, so that the final renames stay within one file system.
-    """
-    made: list[Path] = []
-    try:
-        out.parent.mkdir(parents=True, exist_ok=True)
-        for parent, kind in (
-            (workspace, "staging"),
-            (out.parent, "package"),
-            (out.parent, "aside"),
-        ):
-            made.append(Path(tempfile.mkdtemp(prefix=f".kohort-{kind}-", dir=parent)))
-        staging, package, aside = made
-        yield staging, package, aside
-    except OSError as error:
-        what = f"{error.filename}: {error.strerror}"
-        raise OutputError(f"can't write ({what}); nothing is released") from None
-    finally:
-        for folder in made:
-            shutil.rmtree(folder, ignore_errors=True)
 
 
 def _iso(moment: datetime) -> str:

@@ -7,7 +7,7 @@ from typing import Final
 
 from pipelines.build import Built, build
 from pipelines.errors import OutputError
-from pipelines.governance.rights import import_rights, open_registry
+from pipelines.governance.rights import create_registry, import_rights
 from pipelines.keys import registry_key
 from pipelines.settings import SourceSettings, create_workspace, find_workspace
 from pipelines.synthetic import write_rights, write_world
@@ -66,7 +66,7 @@ def run_demo(
     workspace = find_workspace(out / "workspace")
     write_rights(world, out / "rights.csv", seed=SEED)
     import_rights(
-        open_registry(workspace.database),
+        create_registry(workspace.database),
         out / "rights.csv",
         registry_key=registry_key(workspace.root),
         received_at=now,

@@ -64,6 +64,7 @@ def permitted(
             rows.join(known_as, on=LEARNER, how="inner"),
             records,
             purpose=plan.request.purpose.casefold(),  # as the registry writes it
+            known_purposes=[known.casefold() for known in policy.purposes],
             cut_off=cut_off,
             legal_bases=policy.legal_bases,
             jurisdictions=policy.jurisdictions,

@@ -4,7 +4,7 @@ import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated, Final
+from typing import Annotated, Final, TypeVar
 
 from pydantic import BaseModel, ConfigDict, Field
 
@@ -18,6 +18,7 @@ SETTINGS_FILE: Final = "kohort.toml"
 POLICY_FILE: Final = "policy.toml"
 DATABASE_FILE: Final = "kohort.sqlite"
 
+_M = TypeVar("_M", bound=BaseModel)
 _POLICY_TEXT: Final = """\
 # What may leave, to whom, and on which legal basis. A request may ask for more privacy than this,
 # never for less.
@@ -66,7 +67,6 @@ class Workspace:
     root: Path
     sources: Mapping[str, SourceSettings]
     policy: Policy
-    policy_text: str
 
     @property
     def database(self) -> Path:
@@ -134,15 +134,16 @@ def _source_text(name: str, source: SourceSettings) -> str:
 
 
 def _read_workspace(root: Path) -> Workspace:
+    settings = _read(root / SETTINGS_FILE, _Settings)
+    return Workspace(root, settings.sources, _read(root / POLICY_FILE, Policy))
+
+
+def _read(file: Path, model: type[_M]) -> _M:
     try:
-        settings_text = (root / SETTINGS_FILE).read_text(encoding="utf-8")
-        policy_text = (root / POLICY_FILE).read_text(encoding="utf-8")
-        settings = parse_toml(_Settings, settings_text, subject=str(root / SETTINGS_FILE))
-        policy = parse_toml(Policy, policy_text, subject=str(root / POLICY_FILE))
+        return parse_toml(model, file.read_text(encoding="utf-8-sig"), subject=str(file))
     except OSError as error:
-        raise SettingsError(f"{error.filename}: can't be read ({error.strerror})") from None
+        raise SettingsError(f"{file}: can't be read ({error.strerror})") from None
     except UnicodeDecodeError:
-        raise SettingsError(f"{root}: its TOML files must be UTF-8") from None
+        raise SettingsError(f"{file}: not UTF-8; save it as UTF-8") from None
     except SchemaError as error:
         raise SettingsError(str(error)) from None
-    return Workspace(root, settings.sources, policy, policy_text)

@@ -18,7 +18,7 @@ from schemas.roles import Role
 from schemas.violations import SchemaError, Violation
 
 _FROZEN = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
-Share = Annotated[float, Field(gt=0, le=1)]
+Share = Annotated[float, Field(gt=0, le=1, strict=True)]
 
 
 class KFloors(BaseModel):
@@ -34,7 +34,7 @@ class Limits(BaseModel):
     """What a request may lose at most (share of learners), and the largest maximum share."""
 
     model_config = _FROZEN
-    suppression: Annotated[float, Field(ge=0, lt=1)] = 0.2
+    suppression: Annotated[float, Field(ge=0, lt=1, strict=True)] = 0.2
     maximum_share: Share = 0.8
 
 
@@ -85,7 +85,7 @@ def authorize(request: ExtractRequest, policy: Policy, family: Family) -> Terms:
         SchemaError: the request asks for what the family does not offer or the policy does not
             allow; carries *all* violations.
     """
-    violations = [*_people(request, policy), *_columns(request, family)]
+    violations = [*_approval(policy), *_people(request, policy), *_columns(request, family)]
     if not violations:
         violations += [*_privacy(request, policy, family)]
     if violations:
@@ -117,6 +117,15 @@ def k_floor(request: ExtractRequest, policy: Policy, family: Family) -> int:
         for name, column in requested(request, family).items()
     )
     return max(floor, policy.k.special_category) if special or policy.minors else floor
+
+
+def _approval(policy: Policy) -> Iterator[Violation]:
+    if policy.require_approval:
+        yield Violation(
+            "",
+            "the policy requires an approval, which this version can't record yet; for your own "
+            "data make a workspace with `kohort init DIR --local`",
+        )
 
 
 def _people(request: ExtractRequest, policy: Policy) -> Iterator[Violation]:

@@ -7,6 +7,7 @@ from difflib import get_close_matches
 from typing import Annotated, Any, Final, Literal, Self
 
 from pydantic import (
+    AfterValidator,
     BaseModel,
     BeforeValidator,
     ConfigDict,
@@ -20,8 +21,15 @@ from pydantic import (
 from schemas.declaration import toml_document
 from schemas.violations import SchemaError, Violation, violations_of
 
+
+def _one_line(text: str) -> str:
+    if not text.isprintable():
+        raise ValueError("one line of printable characters was expected")
+    return text
+
+
 _FROZEN = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
-Text = Annotated[str, Field(min_length=1, max_length=200)]
+Text = Annotated[str, Field(min_length=1, max_length=200), AfterValidator(_one_line)]
 
 
 def _no_truth_value(value: object) -> object:

@@ -35,6 +35,11 @@ class SchemaError(ValueError):
 _MESSAGES = {
     "extra_forbidden": "unknown key; remove it or correct its spelling",
     "missing": "required, but left out",
+    "model_type": "a table was expected",
+    "dict_type": "a table was expected",
+    "tuple_type": "a list was expected",
+    "string_type": "text was expected",
+    "string_pattern_mismatch": "letters, digits, _ and - only",
 }
 
 

@@ -1,10 +1,14 @@
 """`kohort init`."""
 
+import re
 from pathlib import Path
+from typing import Final
 
 import click
 
 from pipelines.settings import SourceSettings, create_workspace, find_workspace
+
+_SQLITE: Final = "sqlite:///"
 
 
 @click.command(epilog="Example: kohort init study --local --source oulad=oulad:data/oulad")
@@ -20,11 +24,19 @@ from pipelines.settings import SourceSettings, create_workspace, find_workspace
 )
 def init(directory: Path, *, local: bool, sources: tuple[str, ...]) -> None:
     """Write a workspace into DIRECTORY: kohort.toml, policy.toml, the rights registry, keys."""
-    create_workspace(directory, local=local, sources=dict(_source(text) for text in sources))
+    named = [_source(text) for text in sources]
+    twice = [name for name, _ in named if sum(name == other for other, _ in named) > 1]
+    if twice:
+        raise click.BadParameter(f"two sources are named {twice[0]}", param_hint="--source")
     # Heavy imports on use: `--help` answers at once.
-    from pipelines.governance.rights import open_registry  # noqa: PLC0415
+    from pipelines.governance.rights import create_registry  # noqa: PLC0415
+    from pipelines.sources import load_family, open_source  # noqa: PLC0415
 
-    open_registry(find_workspace(directory).database)
+    for _, source in named:  # what can't be opened now would only fail later
+        load_family(source.family)
+        open_source(source.location, base=directory)
+    create_workspace(directory, local=local, sources=dict(named))
+    create_registry(find_workspace(directory).database)
     click.echo(f"workspace: {directory}")
     click.echo("next: kohort source check, kohort rights import, kohort build")
 
@@ -32,10 +44,14 @@ def init(directory: Path, *, local: bool, sources: tuple[str, ...]) -> None:
 def _source(text: str) -> tuple[str, SourceSettings]:
     name, equals, rest = text.partition("=")
     family, colon, location = rest.partition(":")
-    if not (name and equals and family and colon and location):
-        raise click.BadParameter("write NAME=FAMILY:LOCATION", param_hint="--source")
-    if "://" not in location:
-        # The workspace may lie elsewhere than here: keep where the data really is.
+    if not (equals and family and colon and location and re.fullmatch("[A-Za-z0-9_-]+", name)):
+        raise click.BadParameter(
+            "write NAME=FAMILY:LOCATION, NAME of letters, digits, _ and -", param_hint="--source"
+        )
+    # The workspace may lie elsewhere than here: keep where the data really is.
+    if location.startswith(_SQLITE):
+        location = _SQLITE + str(Path(location.removeprefix(_SQLITE)).resolve())
+    elif "://" not in location:
         location = str(Path(location).resolve())
     if family.endswith(".toml"):
         family = str(Path(family).resolve())

@@ -1,6 +1,8 @@
 """`kohort`: the top-level command. Subcommands are imported when they are called."""
 
 import importlib
+import signal
+import sys
 import traceback
 from collections.abc import Mapping
 from pathlib import Path
@@ -22,6 +24,9 @@ _COMMANDS: Final[Mapping[str, tuple[str, str]]] = {
 }
 
 
+_OURS: Final = frozenset({"anonymizer", "schemas", "synth", "pipelines"})
+
+
 class _LazyGroup(click.Group):
     """A group whose commands are imported on use, so that `--help` answers at once."""
 
@@ -40,12 +45,17 @@ class _LazyGroup(click.Group):
             formatter.write_dl([(name, text) for name, (_, text) in _COMMANDS.items()])
 
     def invoke(self, ctx: click.Context) -> Any:
+        # A polite kill unwinds like an interrupt, so that no raw rows stay behind.
+        signal.signal(signal.SIGTERM, lambda *_: sys.exit(128 + signal.SIGTERM))
         try:
             return super().invoke(ctx)
         except KohortError as error:
             _say(str(error))
             ctx.exit(error.exit_code)
-        except (click.ClickException, click.exceptions.Exit, click.Abort):
+        except click.ClickException as error:
+            _say(error.format_message())
+            ctx.exit(error.exit_code)
+        except (click.exceptions.Exit, click.Abort):
             raise
         except (KeyboardInterrupt, SystemExit):
             raise
@@ -61,9 +71,15 @@ def _say(message: str) -> None:
 
 def _fault(error: BaseException) -> str:
     """Where an unforeseen error arose; its own text may hold a learner's value and stays unsaid."""
+    home = Path(__file__).parents[2]
     frames = traceback.extract_tb(error.__traceback__)
-    own = [frame for frame in frames if "site-packages" not in frame.filename]
-    at = f"{Path(own[-1].filename).name}:{own[-1].lineno}" if own else "an unknown place"
+    places = [(Path(frame.filename), frame.lineno) for frame in frames]
+    own = [
+        f"{file.relative_to(home).as_posix()}:{line}"
+        for file, line in places
+        if file.is_relative_to(home) and file.relative_to(home).parts[0] in _OURS
+    ]
+    at = own[-1] if own else "an unknown place"
     return (
         f"a fault of kohort ({type(error).__name__} at {at}); nothing is released; "
         "please report this line and what you ran"

@@ -7,9 +7,7 @@ from typing import Final
 
 import click
 
-from anonymizer.eligibility import State
 from pipelines.cli.options import json_option, workspace_option
-from pipelines.governance.rights import import_rights, open_registry, record_dataset_basis
 from pipelines.keys import registry_key
 from pipelines.settings import Workspace, find_workspace
 
@@ -31,9 +29,8 @@ def rights() -> None:
 @click.option("--all-in", "source", metavar="SOURCE", help="Record one basis for a whole source.")
 @click.option(
     "--state",
-    type=click.Choice([state.value for state in State]),
-    metavar="STATE",
-    help="With --all-in: granted; nothing else is recorded for a whole source.",
+    type=click.Choice(["granted"]),
+    help="With --all-in: nothing else is recorded for a whole source.",
 )
 @click.option("--legal-basis", metavar="BASIS", help="With --all-in: such as published-dataset.")
 @click.option("--note", metavar="TEXT", help="With --all-in: why that basis holds.")
@@ -59,7 +56,7 @@ def import_(
         _import_file(file, find_workspace(workspace), as_json=as_json)
     elif file is None and source and state and legal_basis and note:
         found = find_workspace(workspace)
-        _record_basis(source, State(state), legal_basis, note, workspace=found, as_json=as_json)
+        _record_basis(source, legal_basis, note, workspace=found, as_json=as_json)
     else:
         raise click.UsageError(
             "give either FILE, or all of --all-in, --state, --legal-basis and --note"
@@ -67,6 +64,9 @@ def import_(
 
 
 def _import_file(file: Path, workspace: Workspace, *, as_json: bool) -> None:
+    # Heavy imports on use: `--help` answers at once.
+    from pipelines.governance.rights import import_rights, open_registry  # noqa: PLC0415
+
     result = import_rights(
         open_registry(workspace.database),
         file,
@@ -82,13 +82,17 @@ def _import_file(file: Path, workspace: Workspace, *, as_json: bool) -> None:
 
 def _record_basis(
     source: str,
-    state: State,
     legal_basis: str,
     note: str,
     *,
     workspace: Workspace,
     as_json: bool,
 ) -> None:
+    # Heavy imports on use: `--help` answers at once.
+    from anonymizer.eligibility import State  # noqa: PLC0415
+    from pipelines.governance.rights import open_registry, record_dataset_basis  # noqa: PLC0415
+
+    state = State.GRANTED
     workspace.source(source)  # refuses a name that the workspace does not have
     now = datetime.now(UTC)
     record_dataset_basis(

@@ -56,7 +56,8 @@ def check(name_or_location: str, *, family: str | None, as_json: bool, workspace
         for table in report.tables:
             if table.status == "declared":
                 domain = f", ids: {table.id_domain}" if table.id_domain else ""
-                click.echo(f"  {table.name}: {table.rows} rows{domain}")
+                name = table.name.replace("{partner}", report.partner or "{partner}")
+                click.echo(f"  {name}: {table.rows} rows{domain}")
         by_status = {s: sum(t.status == s for t in report.tables) for s in ("dropped", "absent")}
         click.echo(
             f"known and never read: {by_status['dropped']} tables; "

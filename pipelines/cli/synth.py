@@ -7,8 +7,6 @@ from typing import Final
 import click
 
 from pipelines.cli.options import json_option
-from pipelines.synthetic import FORMATS, write_rights, write_world
-from synth.world import make_world
 
 _EXAMPLES: Final = """\b
 Examples:
@@ -46,7 +44,7 @@ def synth() -> None:
 @click.option(
     "--format",
     "fmt",
-    type=click.Choice(list(FORMATS)),
+    type=click.Choice(["parquet", "sqlite"]),
     default="parquet",
     show_default=True,
     help="One Parquet file a table, or one SQLite database.",
@@ -70,6 +68,10 @@ def raw(
     as_json: bool,
 ) -> None:
     """Write raw tables in the shape of a Coursera research data export."""
+    # Heavy imports on use: `--help` answers at once.
+    from pipelines.synthetic import write_rights, write_world  # noqa: PLC0415
+    from synth.world import make_world  # noqa: PLC0415
+
     world = make_world(learners, courses=courses, seed=seed)
     location = write_world(world, out, fmt=fmt)
     counts = {name: table.height for name, table in world.items()}

@@ -6,9 +6,6 @@ from typing import ClassVar
 
 import click
 
-from pipelines.verify import CountError, UnreadablePackageError, count_learners, verify_package
-from pipelines.verify.report import count_json, count_table, verification_json, verification_table
-
 
 class _UnreadableError(click.ClickException):
     """What was named can't be read: told in one line."""
@@ -82,6 +79,10 @@ def verify(
 
 
 def _verify(package: Path, approval: Path | None, *, as_json: bool) -> bool:
+    # Heavy imports on use: `--help` answers at once.
+    from pipelines.verify import UnreadablePackageError, verify_package  # noqa: PLC0415
+    from pipelines.verify.report import verification_json, verification_table  # noqa: PLC0415
+
     try:
         found = verify_package(package, approval)
     except UnreadablePackageError as error:
@@ -93,6 +94,10 @@ def _verify(package: Path, approval: Path | None, *, as_json: bool) -> bool:
 def _count(file: Path, learner: str, qi: str, k: int, separator: str, *, as_json: bool) -> bool:
     if len(separator) != 1 or not separator.isascii():
         raise click.UsageError("--separator is one ASCII character")
+    # Heavy imports on use: `--help` answers at once.
+    from pipelines.verify import CountError, count_learners  # noqa: PLC0415
+    from pipelines.verify.report import count_json, count_table  # noqa: PLC0415
+
     columns = [column.strip() for column in qi.split(",") if column.strip()]
     try:
         result = count_learners(file, learner, columns, k=k, separator=separator)

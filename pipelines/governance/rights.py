@@ -33,18 +33,30 @@ class ImportResult:
     counts: Mapping[str, int]
 
 
-def open_registry(path: Path) -> Engine:
-    """The registry in a SQLite file, made where absent, for its owner's eyes only.
-
-    Every commit is on disk when it returns (WAL, synchronous=FULL).
+def create_registry(path: Path) -> Engine:
+    """A new registry in a SQLite file, for its owner's eyes only.
 
     Raises:
-        RightsError: the file can't be made or is no SQLite database.
+        RightsError: the file exists, or can't be made.
     """
     try:
-        os.close(os.open(path, os.O_RDWR | os.O_CREAT, 0o600))
+        os.close(os.open(path, os.O_RDWR | os.O_CREAT | os.O_EXCL, 0o600))
     except OSError as error:
-        raise RightsError(f"{path}: can't be opened ({error.strerror})") from None
+        raise RightsError(f"{path}: can't be made ({error.strerror})") from None
+    return open_registry(path)
+
+
+def open_registry(path: Path) -> Engine:
+    """The registry in a SQLite file.
+
+    Every commit is on disk when it returns (WAL, synchronous=FULL). A lost registry is not made
+    anew: the restrictions in it would be lost with it.
+
+    Raises:
+        RightsError: there is no such file, or it is no SQLite database.
+    """
+    if not path.is_file():
+        raise RightsError(f"{path}: the rights registry is missing; restore it from your backup")
     # No pool: a connection is closed when it is given back, so nothing is left to dispose of.
     # Parameters are learners' data: they stay out of messages.
     url = URL.create("sqlite", database=str(path))
@@ -136,7 +148,12 @@ def rights_records(engine: Engine, *, source: str) -> pl.DataFrame:
     frames = [pl.DataFrame(schema=RECORD_SCHEMA)]
     with _one_line_errors(engine), engine.connect() as connection:
         frames += [_frame(rows) for rows in connection.execute(query).partitions(_BATCH)]
-    return pl.concat(frames)
+    records = pl.concat(frames)
+    if not records["state"].is_in([state.value for state in State]).all():
+        raise RightsError(
+            f"{engine.url.database}: holds an unknown state; restore the registry from your backup"
+        )
+    return records
 
 
 def _frame(rows: Iterable[Any]) -> pl.DataFrame:
@@ -174,7 +191,7 @@ def _one_line_errors(engine: Engine) -> Iterator[None]:
     """SQLAlchemy's errors as ours; only the driver's own words, which hold no parameters."""
     try:
         yield
-    except SQLAlchemyError as error:
+    except (SQLAlchemyError, ValueError) as error:
         words = getattr(error, "orig", None) or type(error).__name__
         raise RightsError(
             f"{engine.url.database}: the rights registry can't be used ({words}); "

@@ -117,10 +117,10 @@ def _header(file: Path, cells: list[str]) -> list[str]:
 
 def _parse(header: list[str], cells: list[str]) -> RightsLine:
     if len(cells) != len(header):
-        raise _Fault("wrong number of cells")
+        raise _Fault(f"wrong number of cells: {len(header)} were expected")
     row = {name: cell.strip() for name, cell in zip(header, cells, strict=True)}
     if row["state"] not in _STATES:
-        raise _Fault("unknown state")
+        raise _Fault(f"unknown state: expected one of {', '.join(sorted(_STATES))}")
     effective_from = _instant(_required(row, "effective_from"))
     effective_to = _instant(row["effective_to"]) if row["effective_to"] else None
     if effective_to is not None and effective_to <= effective_from:
@@ -165,7 +165,7 @@ def _scope(text: str) -> str:
         return text
     found = _SCOPE.fullmatch(text)
     if found is None:
-        raise _Fault("unknown scope")
+        raise _Fault("unknown scope: expected * or course:ID")
     if found["name"].casefold() in _EVERYTHING:
         raise _Fault("scope that means everything: write *")
     return f"{found['kind']}:{found['name']}"
@@ -177,7 +177,7 @@ def _instant(text: str) -> datetime:
         instant = datetime.fromisoformat(text)
         return instant.replace(tzinfo=UTC) if instant.tzinfo is None else instant.astimezone(UTC)
     except (ValueError, OverflowError):
-        raise _Fault("unparsable date") from None
+        raise _Fault("unparsable date: expected one like 2026-01-31") from None
 
 
 def _refusal(file: Path, faults: dict[str, list[int]]) -> str:

@@ -29,6 +29,7 @@ class TableReport:
         direct_identifiers: raw ids and the like, under the source's names. Never read.
         problem: why it can't be read.
         optional: whether a source may lack it.
+        viewed: whether a releasable view reads it.
         headless: whether its first line names no declared column.
     """
 
@@ -43,6 +44,7 @@ class TableReport:
     problem: str | None = None
     optional: bool = False
     headless: bool = False
+    viewed: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,7 +87,7 @@ def _declared(family: Family, name: str, source: Source, partner: str | None) ->
     try:
         bound = bind(family, name, source, partner)
         if bound.raw is None:
-            return TableReport(name, "absent", optional=optional)
+            return TableReport(name, "absent", optional=optional, viewed=_is_viewed(family, name))
         rows = _count(bound.raw)
     except SourceError as error:
         return TableReport(name, "unreadable", problem=str(error), optional=optional)
@@ -103,6 +105,11 @@ def _declared(family: Family, name: str, source: Source, partner: str | None) ->
         direct_identifiers=_direct_identifiers(bound),
         optional=optional,
     )
+
+
+def _is_viewed(family: Family, table: str) -> bool:
+    views = family.views.values()
+    return any(table in {v.table, *(c.table for c in v.columns.values())} for v in views)
 
 
 def _dropped(
@@ -133,7 +140,7 @@ def _warnings(table: TableReport) -> list[str]:
         lines.append(f"{name}: {table.problem}")
     if table.status == "undeclared":
         lines.append(f"{name}: not declared; nothing of it is read")
-    if table.status == "absent" and not table.optional:
+    if table.status == "absent" and not table.optional and table.viewed:
         lines.append(f"{name}: missing; requests that need it will be refused")
     if table.missing:
         lines.append(f"{name}: missing columns: {', '.join(table.missing)}")

@@ -118,7 +118,7 @@ def _engine(url_text: str, *, base: Path) -> tuple[sa.Engine, str]:
             url = _read_only(url, where, base=base)
         # A source is read table by table and never written: no connection is kept.
         return sa.create_engine(url, poolclass=NullPool), where
-    except (ArgumentError, NoSuchModuleError, ImportError):
+    except (ArgumentError, NoSuchModuleError, ImportError, ValueError):
         scheme = url_text.split(":", 1)[0]
         raise SourceError(
             f"{scheme}: not a database URL whose driver is installed; write one like "

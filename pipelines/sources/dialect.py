@@ -92,7 +92,11 @@ def _check_names(names: tuple[str, ...], where: str) -> None:
         if not name:
             raise SourceError(f"{where}: column {position} of the header has no name; name it")
         if name in names[: position - 1]:
-            raise SourceError(f"{where}: the header names column '{name}' twice; rename one")
+            # By position: where the header is missing, a learner's cells stand here.
+            first = names.index(name) + 1
+            raise SourceError(
+                f"{where}: columns {first} and {position} of the header have one name; rename one"
+            )
     if not names:
         raise SourceError(f"{where}: the first line is blank, expected a header")
 

@@ -55,11 +55,17 @@ def load_family(name_or_path: str, *, base: Path = Path()) -> LoadedFamily:
         raise SourceError(str(error)) from None
     columns = [column for view in family.views.values() for column in view.columns.values()]
     named = sorted({column.hierarchy for column in columns if column.hierarchy is not None})
-    return LoadedFamily(family, {name: _rows(_read_text(folder / name)) for name in named})
+    return LoadedFamily(family, {name: _rows(folder / name) for name in named})
 
 
-def _rows(text: str) -> list[list[str]]:
-    return [row for row in csv.reader(io.StringIO(text), delimiter=";") if row]
+def _rows(file: Traversable) -> list[list[str]]:
+    reader = csv.reader(io.StringIO(_read_text(file)), delimiter=";", strict=True)
+    try:
+        return [row for row in reader if row]
+    except csv.Error:
+        raise SourceError(
+            f"{file}: not a table separated by semicolons near line {reader.line_num}; check quotes"
+        ) from None
 
 
 def _read_text(file: Traversable) -> str:

@@ -1,6 +1,7 @@
 """Zips and folders: which files are tables, and how to open them."""
 
 import io
+import lzma
 import zipfile
 import zlib
 from collections.abc import Iterator
@@ -24,7 +25,11 @@ def open_folder(path: Path) -> Source:
         SourceError: it holds no tables, or two of one name.
     """
     tables: dict[str, RawTable] = {}
-    for file in _table_files(path, str(path)):
+    try:
+        files = _table_files(path, str(path))
+    except OSError as error:
+        raise SourceError(f"{path}: can't be read ({error.strerror}); check the rights") from None
+    for file in files:
         assert isinstance(file, Path)
         _add(tables, file.name, str(file), _file_opener(file))
     return Source(str(path), tables)
@@ -40,16 +45,21 @@ def open_zip(path: Path) -> Source:
     try:
         with zipfile.ZipFile(path) as archive:
             files = _table_files(zipfile.Path(archive), str(path))
-            members = {file.name: archive.getinfo(file.at) for file in files}  # type: ignore[union-attr]
-    except zipfile.BadZipFile:
+            members = [archive.getinfo(file.at) for file in files]  # type: ignore[union-attr]
+            names = archive.namelist()
+    except (zipfile.BadZipFile, OSError):
         raise SourceError(
             f"{path}: not a readable zip (a truncated download?); fetch it again"
         ) from None
-    for name, member in members.items():
+    for member in members:
         where = f"{path}:{member.filename}"
+        if names.count(member.filename) > 1:
+            raise SourceError(f"{where}: stands twice in the zip; keep one")
         if member.flag_bits & _ENCRYPTED:
             raise SourceError(f"{where}: encrypted; give a zip without a password")
-        _add(tables, name, where, _member_opener(path, member.filename, where))
+        _add(
+            tables, Path(member.filename).name, where, _member_opener(path, member.filename, where)
+        )
     return Source(str(path), tables)
 
 
@@ -100,7 +110,7 @@ def _member_opener(path: Path, member: str, where: str) -> Opener:
                 # Parquet is read from its end: it needs the whole member at hand.
                 seekable = member.lower().endswith(".parquet")
                 yield io.BytesIO(stream.read()) if seekable else stream  # type: ignore[misc]
-        except (zipfile.BadZipFile, zlib.error, EOFError):
+        except (zipfile.BadZipFile, zlib.error, lzma.LZMAError, EOFError, OSError):
             raise SourceError(f"{where}: damaged in the zip; fetch the zip again") from None
         except NotImplementedError:
             raise SourceError(f"{where}: packed in a way that can't be read; zip it anew") from None

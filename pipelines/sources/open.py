@@ -21,10 +21,12 @@ def open_source(location: str, *, base: Path) -> Source:
     if "://" in location:
         return open_database(location, base=base)
     path = base / location
+    try:
+        path.stat()
+    except OSError as error:
+        raise SourceError(f"{path}: {error.strerror}; check the location") from None
     if path.is_dir():
         return open_folder(path)
-    if not path.exists():
-        raise SourceError(f"{path}: no such file or folder; check the location")
     if path.suffix.lower() in (".csv", ".parquet"):
         raise SourceError(f"{path}: one file; name the folder that holds the tables")
     if path.suffix.lower() in (".db", ".sqlite", ".sqlite3"):

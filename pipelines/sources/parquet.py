@@ -77,7 +77,7 @@ class ParquetTable:
         column = pl.col(name)
         if isinstance(dtype, pl.Datetime) and dtype.time_zone is not None:
             column = column.dt.convert_time_zone("UTC").dt.replace_time_zone(None)
-        if dtype.is_nested() or dtype == pl.Binary:
+        if dtype.is_nested() or dtype in (pl.Binary, pl.Duration, pl.Object):
             raise SourceError(
                 f"{self.where}: column '{name}' holds {str(dtype).split('(')[0]} cells; "
                 "kohort reads text, numbers, truth values and times"
@@ -90,7 +90,7 @@ class ParquetTable:
             try:
                 with pq.ParquetFile(stream) as file:
                     yield file
-            except pa.ArrowException:
+            except (pa.ArrowException, OSError):
                 raise SourceError(
                     f"{self.where}: not a readable Parquet file (truncated?); export it again"
                 ) from None

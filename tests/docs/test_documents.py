@@ -17,7 +17,12 @@ from schemas.policy import Policy, authorize
 from schemas.request import parse_request
 
 ROOT = Path(__file__).resolve().parents[2]
-POLICY = 'purposes = ["research"]\nrecipients = ["*"]\nlegal_bases = ["consent"]'
+POLICY = """
+require_approval = false
+purposes = ["research"]
+recipients = ["*"]
+legal_bases = ["consent"]
+"""
 
 
 def blocks(file: str, language: str) -> list[str]:

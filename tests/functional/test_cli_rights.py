@@ -5,7 +5,7 @@ from click.testing import CliRunner
 
 from pipelines.cli.rights import rights
 from pipelines.errors import RightsError, SettingsError
-from pipelines.governance.rights import open_registry, rights_records
+from pipelines.governance.rights import create_registry, open_registry, rights_records
 from pipelines.governance.rights_file import COLUMNS
 from pipelines.settings import SourceSettings, create_workspace
 
@@ -23,6 +23,7 @@ def run(tmp_path):
     root = tmp_path / "workspace"
     source = SourceSettings(family="oulad", location="data")
     create_workspace(root, local=True, sources={"oulad": source})
+    create_registry(root / "kohort.sqlite")
     (tmp_path / "rights.csv").write_text("\n".join(LINES), encoding="utf-8")
 
     def run(*arguments):
@@ -79,13 +80,19 @@ def test_wrong_usage(run, arguments):
     [
         (["TMP/absent.csv"], RightsError),
         (["--all-in", "elsewhere", *BASIS[2:], "--note", "x"], SettingsError),
-        ([*BASIS[:3], "denied", *BASIS[4:], "--note", "x"], RightsError),
     ],
 )
 def test_refusals(run, arguments, error):
-    """An absent file, an unknown source and any other state for a source are refused."""
+    """An absent file and an unknown source are refused."""
     result, registry = run(*arguments)
     assert isinstance(result.exception, error)
+    assert rights_records(registry, source="oulad").is_empty()
+
+
+def test_only_a_grant_is_recorded_for_a_whole_source(run):
+    """Any other state for a source is wrong usage."""
+    result, registry = run(*BASIS[:3], "denied", *BASIS[4:], "--note", "x")
+    assert result.exit_code == 2
     assert rights_records(registry, source="oulad").is_empty()
 
 

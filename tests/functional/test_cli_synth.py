@@ -9,7 +9,7 @@ from sqlalchemy import create_engine, inspect
 
 from pipelines.cli.synth import synth
 from pipelines.errors import OutputError
-from pipelines.governance.rights import import_rights, open_registry
+from pipelines.governance.rights import create_registry, import_rights
 from pipelines.synthetic import write_rights, write_world
 from synth.world import make_world
 
@@ -64,7 +64,7 @@ def test_rights_file_can_be_imported(run, tmp_path):
     result = run("--rights-csv", "TMP/rights.csv", "--json")
     rows = json.loads(result.output)["rows"]
     imported = import_rights(
-        open_registry(tmp_path / "registry.sqlite"),
+        create_registry(tmp_path / "registry.sqlite"),
         tmp_path / "rights.csv",
         registry_key=bytes(32),
         received_at=datetime(2024, 1, 1, tzinfo=UTC),

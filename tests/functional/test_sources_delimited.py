@@ -86,7 +86,7 @@ def test_only_the_named_columns_are_read(tmp_path):
         (b"c,t\nSECRET,\xe9\n", "not UTF-8 at byte 11; convert it first"),
         ("c,t\nSECRET,b\n".encode("utf-16"), "not UTF-8 at byte 0"),
         ("c,t\nSECRET,b\n".encode("utf-16-le"), "a NUL at byte 1"),
-        (b"c,c\nSECRET,b\n", "names column 'c' twice"),
+        (b"c,c\nSECRET,b\n", "columns 1 and 2 of the header have one name"),
         (b"c,,d\nSECRET,b,d\n", "column 2 of the header has no name"),
         (b"\nc,t\n", "the first line is blank"),
         (b'"c\nc",t\nSECRET,b\n', "the header has no end"),

@@ -113,7 +113,7 @@ def test_unclear_folders_are_refused(tmp_path, files, message):
 @pytest.mark.parametrize(
     "location, message",
     [
-        ("absent", "no such file or folder"),
+        ("absent", "No such file or directory; check the location"),
         ("one.csv", "one file; name the folder"),
         ("one.db", "named by its URL, sqlite:///one.db"),
         ("one.txt", "not a readable zip"),

@@ -22,7 +22,9 @@ def run(*arguments: str, code: int = 0) -> str:
 @pytest.fixture
 def workspace(tmp_path: Path) -> Path:
     """A local workspace with one source."""
-    run("init", str(tmp_path / "ws"), "--local", "--source", f"a=oulad:{tmp_path}")
+    (tmp_path / "data").mkdir()
+    (tmp_path / "data" / "studentInfo.csv").write_text("id_student\n1\n")
+    run("init", str(tmp_path / "ws"), "--local", "--source", f"a=oulad:{tmp_path / 'data'}")
     return tmp_path / "ws"
 
 
@@ -53,6 +55,12 @@ def test_the_policy_of_the_house_is_read(workspace: Path):
     [
         (["init", "{ws}"], 6, "workspace already"),
         (["init", "{ws}/new", "--source", "nonsense"], 2, "NAME=FAMILY:LOCATION"),
+        (["init", "{ws}/new", "--source", "a b=oulad:{ws}"], 2, "NAME=FAMILY:LOCATION"),
+        (["init", "{ws}/new", "--source", "a=oulat:{ws}"], 4, "did you mean 'oulad'"),
+        (["init", "{ws}/new", "--source", "a=oulad:{ws}/none"], 4, "check the location"),
+        (["init", "{ws}/new", "--source", "a=oulad:x", "--source", "a=oulad:y"], 2, "two sources"),
+        (["verify"], 2, "give either PACKAGE"),
+        (["build", "x.toml"], 2, "--out"),
         (["init", "{ws}/kohort.toml/x"], 6, "can't write"),
         (["request", "check", "{ws}/none.toml", "--workspace", "{ws}"], 3, "can't be read"),
         (["request", "check", "{ws}/kohort.sqlite", "--workspace", "{ws}"], 3, "not UTF-8"),
@@ -63,6 +71,8 @@ def test_a_refusal_is_one_line(workspace: Path, arguments, code: int, says: str)
     (workspace / "kohort.sqlite").write_bytes(b"\xff\xfe")
     output = run(*(argument.format(ws=workspace) for argument in arguments), code=code)
     assert says in output
+    assert len(output.strip().splitlines()) == 1
+    assert not (workspace / "new").exists()
 
 
 @pytest.mark.parametrize(
@@ -122,14 +132,15 @@ def test_an_unforeseen_error_keeps_its_text_to_itself(workspace: Path, monkeypat
     assert len(output.strip().splitlines()) == 1
 
 
-def test_help_imports_nothing_heavy():
-    """`kohort --help` answers without polars, pandera or SQLAlchemy."""
+@pytest.mark.parametrize("command", ["", "rights import", "synth raw", "verify", "build"])
+def test_help_imports_nothing_heavy(command: str):
+    """`--help` answers without polars, pandera or SQLAlchemy."""
     code = (
         "import sys\n"
         "from click.testing import CliRunner\n"
         "from pipelines.cli.main import main\n"
-        "assert CliRunner().invoke(main, ['--help']).exit_code == 0\n"
+        "assert CliRunner().invoke(main, [*sys.argv[1:], '--help']).exit_code == 0\n"
         "heavy = {'polars', 'pandera', 'sqlalchemy', 'numpy', 'narwhals', 'faker'}\n"
         "assert not heavy & set(sys.modules), heavy & set(sys.modules)\n"
     )
-    subprocess.run([sys.executable, "-c", code], check=True)
+    subprocess.run([sys.executable, "-c", code, *command.split()], check=True)

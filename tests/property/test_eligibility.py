@@ -19,6 +19,7 @@ from tests.reference.eligibility import deciding_state
 NOW = datetime(2024, 6, 1, tzinfo=UTC)
 POLICY = {
     "purpose": "research",
+    "known_purposes": ["research", "marketing"],
     "cut_off": NOW,
     "legal_bases": ["consent"],
     "jurisdictions": ["EU", "US"],
@@ -57,7 +58,7 @@ records_ = st.builds(
     record,
     learner=st.sampled_from(["ann", "bob", "eve", None]),
     state=st.sampled_from(["granted"] * 8 + [str(s) for s in State]),
-    purpose=st.sampled_from(["research", "*", "marketing"]),
+    purpose=st.sampled_from(["research", "*", "marketing", "reserch"]),
     scope=st.sampled_from(["*", "*", "course:x", "course:y", "course:", "partner:x", "nonsense"]),
     legal_basis=st.sampled_from(["consent", "consent", "contract", None]),
     jurisdiction=st.sampled_from(["EU", "*", "IN", None]),
@@ -114,7 +115,8 @@ def test_every_restrictive_state_wins(state):
 
 @pytest.mark.parametrize("state", RESTRICTIVE)
 def test_purpose_of_a_restriction(state):
-    """Denials, withdrawals and objections keep to their purpose; the others know none."""
+    """Denials, withdrawals and objections keep to a known purpose; the others know none."""
+    assert permitted(record(), record(state=state, purpose="reserch")) == []
     kept = permitted(record(), record(state=state, purpose="marketing"))
     assert kept == (ANN if state in PURPOSE_BOUND else [])
     assert permitted(record(), record(state=state, purpose="*")) == []

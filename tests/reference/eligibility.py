@@ -22,7 +22,7 @@ def in_force(record, cut_off):
     return record["effective_to"] is None or cut_off < record["effective_to"]
 
 
-def bears(record, learner, item, purpose, legal_bases, jurisdictions):
+def bears(record, learner, item, purpose, known_purposes, legal_bases, jurisdictions):
     """Whether a record in force says something about the pair; `item` is None for a learner."""
     if record["learner"] is not None and record["learner"] != learner:
         return False
@@ -36,17 +36,21 @@ def bears(record, learner, item, purpose, legal_bases, jurisdictions):
         admitted = "*" in jurisdictions or record["jurisdiction"] in (*jurisdictions, "*")
         here = scope == "*" or (item is not None and item != "" and scope == "course:" + item)
         return right_purpose and admitted and here
-    if state in ("denied", "withdrawn", "objected") and not right_purpose:
+    means_another = not right_purpose and record["purpose"] in known_purposes
+    if state in ("denied", "withdrawn", "objected") and means_another:
         return False
     names_a_course = scope.startswith("course:") and scope != "course:"
     return item is None or not names_a_course or scope == "course:" + item
 
 
-def deciding_state(learner, item, records, *, purpose, cut_off, legal_bases, jurisdictions):
+def deciding_state(
+    learner, item, records, *, purpose, known_purposes, cut_off, legal_bases, jurisdictions
+):
     """The strictest state that bears on the pair, or no_record."""
     states = [
         r["state"]
         for r in records
-        if in_force(r, cut_off) and bears(r, learner, item, purpose, legal_bases, jurisdictions)
+        if in_force(r, cut_off)
+        and bears(r, learner, item, purpose, known_purposes, legal_bases, jurisdictions)
     ]
     return max(states, key=ORDER.index, default="no_record")

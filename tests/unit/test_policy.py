@@ -10,6 +10,7 @@ from tests.unit.test_declaration import FAMILY, small_family
 from tests.unit.test_request import REQUEST
 
 POLICY = """
+require_approval = false
 purposes = ["research"]
 recipients = ["*@uni.example"]
 legal_bases = ["consent"]

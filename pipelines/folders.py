@@ -1,0 +1,108 @@
+"""Where a build works, and how its results appear: all at once, or not at all."""
+
+import os
+import shutil
+import tempfile
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from typing import NamedTuple
+
+from pipelines.errors import OutputError
+
+
+class Target(NamedTuple):
+    """Where a build's results shall lie: the package, and the steward's files beside it."""
+
+    package: Path
+    steward: Path
+
+
+class Workplace(NamedTuple):
+    """The private folders of one build: raw tables, the package, the steward's files."""
+
+    staging: Path
+    package: Path
+    steward: Path
+
+
+def target(out: Path) -> Target:
+    """The places that `--out` means.
+
+    Raises:
+        OutputError: it names no new folder, or one of the two exists.
+    """
+    package = out.absolute()
+    if package.name in {"", ".."}:
+        raise OutputError("--out: name a new folder for the package")
+    both = Target(package, package.with_name(f"{package.name}.steward"))
+    for path in both:
+        if os.path.lexists(path):
+            raise OutputError(f"{path} exists already; choose another --out, or remove it")
+    return both
+
+
+@contextmanager
+def workplace(workspace: Path, to: Target) -> Iterator[Workplace]:
+    """Private folders that are gone when the build ends, however it ends.
+
+    Those of the results lie beside the target, so that the last renames stay within one file
+    system. Raw rows that a killed build left in this workspace are removed first.
+
+    Raises:
+        OutputError: something can't be written.
+    """
+    made: list[Path] = []
+
+    def make(kind: str, parent: Path) -> Path:
+        prefix = f".kohort-{kind}-{os.getpid()}-"
+        made.append(Path(tempfile.mkdtemp(prefix=prefix, dir=parent)))
+        return made[-1]
+
+    try:
+        _sweep(workspace)
+        beside = to.package.parent
+        beside.mkdir(parents=True, exist_ok=True)
+        yield Workplace(make("staging", workspace), make("package", beside), make("aside", beside))
+    except OSError as error:  # sources tell of their own files; what is left is written here
+        what = f"{error.filename}: {error.strerror}"
+        raise OutputError(f"can't write ({what}); nothing is released") from None
+    finally:
+        for folder in made:
+            shutil.rmtree(folder, ignore_errors=True)
+
+
+def publish(place: Workplace, to: Target, keep_key: Callable[[], Path]) -> None:
+    """Move the finished folders to their target: both, with the key kept, or nothing.
+
+    Raises:
+        OSError: the target can't be written; nothing is there then.
+    """
+    place.package.chmod(0o755)
+    key = keep_key()
+    try:
+        place.steward.rename(to.steward)
+        place.package.rename(to.package)
+    except OSError:
+        key.unlink()
+        with suppress(OSError):
+            to.steward.rename(place.steward)
+        raise
+
+
+def _sweep(workspace: Path) -> None:
+    """Remove the staging folders of builds that are no more."""
+    for folder in workspace.glob(".kohort-staging-*"):
+        process = folder.name.split("-")[2]
+        if process.isdecimal() and not _is_alive(int(process)):
+            shutil.rmtree(folder, ignore_errors=True)
+
+
+def _is_alive(process: int) -> bool:
+    try:
+        os.kill(process, 0)
+    except ProcessLookupError:
+        return False
+    except OSError:  # somebody else's, so it lives
+        return True
+    return True

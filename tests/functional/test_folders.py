@@ -1,0 +1,122 @@
+"""Whatever happens to a build, either a whole release appears or nothing, and no raw rows stay."""
+
+import os
+import re
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+from pipelines.errors import OutputError
+from pipelines.folders import Target, publish, target, workplace
+from tests.smallworld import build, consent, make_world, run
+
+
+def leftovers(folder: Path) -> list[str]:
+    """Hidden working folders of kohort anywhere below a folder."""
+    return [path.name for path in folder.rglob(".kohort-*")]
+
+
+@pytest.mark.parametrize("out", [".", "/", "..", "there", "link"])
+def test_a_target_that_is_no_new_folder_is_refused(tmp_path: Path, monkeypatch, out: str):
+    """The working directory, the root, what exists and a dangling link are no places for it."""
+    (tmp_path / "there").mkdir()
+    (tmp_path / "link").symlink_to(tmp_path / "nowhere")
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(OutputError):
+        target(Path(out))
+
+
+def test_a_failed_last_move_takes_everything_back(tmp_path: Path):
+    """If the package can't be moved, neither the steward's files nor the key stay."""
+    to = Target(tmp_path / "absent" / "package", tmp_path / "package.steward")
+    key = tmp_path / "key"
+
+    def keep() -> Path:
+        key.write_bytes(b"k")
+        return key
+
+    with (
+        pytest.raises(OutputError, match="nothing is released"),
+        workplace(tmp_path, Target(tmp_path / "package", to.steward)) as place,
+    ):
+        publish(place, to, keep)
+    assert not key.exists()
+    assert not to.steward.exists()
+    assert leftovers(tmp_path) == []
+
+
+def test_staging_of_dead_builds_is_swept(tmp_path: Path):
+    """Raw rows of a build that was killed go when the next one starts; those of a living stay."""
+    done = subprocess.Popen([sys.executable, "-c", ""])
+    done.wait()
+    dead = tmp_path / f".kohort-staging-{done.pid}-x"
+    alive = tmp_path / f".kohort-staging-{os.getppid()}-x"
+    dead.mkdir()
+    alive.mkdir()
+    with workplace(tmp_path, target(tmp_path / "package")):
+        assert not dead.exists()
+        assert alive.exists()
+
+
+def test_a_polite_kill_leaves_no_raw_rows(tmp_path: Path):
+    """SIGTERM in the middle of a build: no staging, no package, no steward folder."""
+    world = make_world(tmp_path)
+    consent(world)
+    code = (
+        "import sys, time\n"
+        "import pipelines.build as story\n"
+        "def slow(*a, **k):\n"
+        "    print('staged', flush=True)\n"
+        "    time.sleep(60)\n"
+        "story.permitted = slow\n"
+        "from pipelines.cli.main import main\n"
+        "main(sys.argv[1:])\n"
+    )
+    arguments = ["build", str(world / "request.toml"), "--workspace", str(world / "ws"), "--out",
+                 str(world / "package")]  # fmt: skip
+    command = [sys.executable, "-c", code, *arguments]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE) as process:
+        assert process.stdout is not None
+        assert process.stdout.readline() == b"staged\n"
+        assert leftovers(world)
+        process.send_signal(signal.SIGTERM)
+        deadline = time.monotonic() + 20
+        while process.poll() is None and time.monotonic() < deadline:
+            time.sleep(0.05)
+        assert process.returncode == 128 + signal.SIGTERM
+        assert b"Traceback" not in process.stderr.read()
+    assert leftovers(world) == []
+    assert not (world / "package").exists()
+
+
+def test_a_view_without_rows_names_the_reasons(tmp_path: Path):
+    """Where quarantine leaves nothing, the line says why, and does not blame consent."""
+    world = make_world(tmp_path)
+    consent(world)
+    people = world / "data" / "people.csv"
+    people.write_text(re.sub(",[ab][12],", ",nowhere,", people.read_text()))
+    output = build(world, code=4)
+    assert "people: not_in_domain" in output
+    assert "permits" not in output
+
+
+def test_request_check_knows_that_an_approval_is_missing(tmp_path: Path):
+    """What a build would refuse for the policy's sake, the check refuses too."""
+    world = make_world(tmp_path)
+    policy = world / "ws" / "policy.toml"
+    policy.write_text(policy.read_text().replace("require_approval = false", ""))
+    arguments = (str(world / "request.toml"), "--workspace", str(world / "ws"))
+    assert "approval" in run("request", "check", *arguments, code=3)
+
+
+def test_a_lost_registry_is_not_made_anew(tmp_path: Path):
+    """Without the registry its restrictions are unknown: nothing is recorded, nothing built."""
+    world = make_world(tmp_path)
+    consent(world)
+    for file in (world / "ws").glob("kohort.sqlite*"):
+        file.unlink()
+    assert "restore it from your backup" in build(world, code=7)
