@@ -105,6 +105,8 @@ def test_a_family_is_read():
         ('learner = "id"', 'learner = "user"', "people.user is not declared"),
         ('item = "course"', 'item = "module"', "events.module is not declared"),
         ("[[1, 10, 100], [10]]", "[[1, inf]]", "finite number"),
+        ('area = { role = "quasi-identifier" }', 'area = { role = "quasi-identifier" }\n[tables.people.columns.x]', "role: required"),
+        ('role = "quasi-identifier", column = "area", hierarchy = "area.csv"', 'role = "quasi-identifier", column = "area", bins = { edges = [[1]] }', "bins need"),
         (
             'id = { role = "learner-key" }\ncourse = { role = "item" }\nresult',
             'id = { role = "learner-key", type = "integer" }\ncourse = { role = "item" }\nresult',

@@ -42,6 +42,8 @@ def test_a_request_is_read():
     [
         ("title =", "titel =", "titel"),
         ('purpose = "research"', "", "purpose"),
+        ('"Completion by region"', '"Completion\\n# by region"', "title"),
+        ('learners = ["gender", "region"]', "learners = 3", "release.learners"),
         ("k = 5", "k = 1", "release.privacy.k"),
         ("k = 5", "k = true", "release.privacy.k"),
         ("k = 5", "l = 2", "release.privacy.l"),
