@@ -47,7 +47,7 @@ def workplace(workspace: Path, to: Target) -> Iterator[Workplace]:
     """Private folders that are gone when the build ends, however it ends.
 
     Those of the results lie beside the target, so that the last renames stay within one file
-    system. Raw rows that a killed build left in this workspace are removed first.
+    system. What a killed build left in the workspace, or beside the target, is removed first.
 
     Raises:
         OutputError: something can't be written.
@@ -60,9 +60,10 @@ def workplace(workspace: Path, to: Target) -> Iterator[Workplace]:
         return made[-1]
 
     try:
-        _sweep(workspace)
         beside = to.package.parent
         beside.mkdir(parents=True, exist_ok=True)
+        for folder in {workspace, beside}:
+            _sweep(folder)
         yield Workplace(make("staging", workspace), make("package", beside), make("aside", beside))
     except OSError as error:  # sources tell of their own files; what is left is written here
         what = f"{error.filename}: {error.strerror}"
@@ -83,25 +84,28 @@ def publish(place: Workplace, to: Target, keep_key: Callable[[], Path]) -> None:
     try:
         place.steward.rename(to.steward)
         place.package.rename(to.package)
-    except OSError:
+    except BaseException:  # a kill between the two moves, too
         key.unlink()
         with suppress(OSError):
             to.steward.rename(place.steward)
         raise
 
 
-def _sweep(workspace: Path) -> None:
-    """Remove the staging folders of builds that are no more."""
-    for folder in workspace.glob(".kohort-staging-*"):
-        process = folder.name.split("-")[2]
-        if process.isdecimal() and not _is_alive(int(process)):
-            shutil.rmtree(folder, ignore_errors=True)
+def _sweep(folder: Path) -> None:
+    """Remove the folders of builds that are no more.
+
+    One under this process's own id is not ours yet: in a container, ids come again.
+    """
+    for left in folder.glob(".kohort-*-*-*"):
+        process = left.name.split("-")[2]
+        if process.isdecimal() and (int(process) == os.getpid() or not _is_alive(int(process))):
+            shutil.rmtree(left, ignore_errors=True)
 
 
 def _is_alive(process: int) -> bool:
     try:
         os.kill(process, 0)
-    except ProcessLookupError:
+    except (ProcessLookupError, OverflowError):
         return False
     except OSError:  # somebody else's, so it lives
         return True

@@ -53,6 +53,8 @@ def permitted(
     """
     key = registry_key(workspace.root)
     records = rights_records(open_registry(workspace.database), source=plan.request.source)
+    if plan.item is not None:
+        records = _with_items_of(frames["enrolments"][plan.item].unique(), records)
     policy = workspace.policy
     on = [LEARNER] if plan.item is None else [LEARNER, plan.item]
     pairs = frames["learners" if plan.item is None else "enrolments"].select(on)
@@ -96,6 +98,21 @@ def permitted(
         decided=counts,
         digest=_keyed_digest(decided.allowed.drop(LEARNER), key),
     )
+
+
+def _with_items_of(items: pl.Series, records: pl.DataFrame) -> pl.DataFrame:
+    """Restrictions on a course under another case, as restrictions on the source's course."""
+    known = pl.DataFrame({"_item": items, "_folded": items.str.to_lowercase()})
+    named = known.filter(pl.col("_folded").is_unique()).with_columns(
+        pl.concat_str(pl.lit(COURSE_SCOPE), "_item").alias("_scope"),
+        pl.concat_str(pl.lit(COURSE_SCOPE), "_folded").alias("_folded"),
+    )
+    folded = records.with_columns(pl.col("scope").str.to_lowercase().alias("_folded"))
+    exact = pl.col("scope").str.strip_prefix(COURSE_SCOPE).is_in(items.implode())
+    mistyped = (pl.col("state") != State.GRANTED) & pl.col("_scope").is_not_null() & ~exact
+    scope = pl.when(mistyped).then(pl.col("_scope")).otherwise(pl.col("scope"))
+    joined = folded.join(named, on="_folded", how="left", maintain_order="left")
+    return joined.with_columns(scope.alias("scope")).select(records.columns)
 
 
 def _without_effect(

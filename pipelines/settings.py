@@ -114,8 +114,12 @@ def create_workspace(root: Path, *, local: bool, sources: Mapping[str, SourceSet
     Raises:
         SettingsError: there is a workspace already, or the folder can't be written.
     """
-    if (root / SETTINGS_FILE).exists():
-        raise SettingsError(f"{root} is a workspace already; edit its {SETTINGS_FILE} instead")
+    for file in (SETTINGS_FILE, POLICY_FILE, DATABASE_FILE):
+        if (root / file).exists():
+            raise SettingsError(
+                f"{root} is a workspace already: it holds {file}; edit that instead, or choose "
+                "another folder"
+            )
     try:
         root.mkdir(parents=True, exist_ok=True)
         policy = _POLICY_TEXT.format(require_approval=str(not local).lower())
@@ -123,6 +127,7 @@ def create_workspace(root: Path, *, local: bool, sources: Mapping[str, SourceSet
         create_keys(root)
         text = _SETTINGS_TEXT + "".join(_source_text(n, s) for n, s in sources.items())
         (root / SETTINGS_FILE).write_text(text, encoding="utf-8")
+        (root / SETTINGS_FILE).chmod(0o600)  # a database's URL may hold a password
     except OSError as error:
         raise SettingsError(f"{root}: can't write the workspace ({error.strerror})") from None
 

@@ -34,6 +34,10 @@ _RELEASABLE: Final = "[A-Za-z][A-Za-z0-9_]*"
 _RESERVED: Final = frozenset({"learner", "leaf", "label", "value", "pseudonym"})
 """Names that kohort's own columns have on the way."""
 
+_FILTERS: Final = (Role.CATALOGUE, Role.TIME, Role.ITEM, Role.MEASURE)
+"""What rows may be chosen and ordered by. A count of the rows with one sensitive value, or of one
+disability, would release that value under a milder role."""
+
 _PLAIN_ITEM: Final = frozenset({"role", "description", "table", "column", "special_category"})
 """What a view may say of its item. Rights are recorded by the raw item: under another name of it
 they would be lost."""
@@ -86,6 +90,10 @@ def _source_faults(family: "Family", view: "View") -> Iterator[str]:
             yield f"{table}.{family.learner} names the learner: its role must be learner-key"
         if view.grain is Grain.LEARNER_COURSE and columns[family.item].role is not Role.ITEM:
             yield f"{table}.{family.item} names the item: its role must be item"
+    for table, filtered in sorted(_filters(view)):
+        raw = family.tables[table].columns[filtered]
+        if raw.role not in _FILTERS or raw.special_category:
+            yield f"{table}.{filtered} is {raw.role}: rows can't be chosen or ordered by it"
     for name, column in view.columns.items():
         for fault in (*_role_faults(family, name, column), *_type_faults(family, name, column)):
             yield f"{name}: {fault}"
@@ -122,13 +130,17 @@ def _is_plain_item(family: "Family", view: "View", name: str) -> bool:
     return own_table and is_item and column.model_fields_set <= _PLAIN_ITEM
 
 
+def _filters(view: "View") -> set[tuple[str, str]]:
+    """The raw (table, column) pairs that rows are chosen or ordered by."""
+    own = [*view.where, *view.exclude, *view.order_by, *([view.run] if view.run else [])]
+    chosen = {(c.table or view.table, f) for c in view.columns.values() for f in c.where}
+    return chosen | {(view.table, column) for column in own}
+
+
 def _uses(view: "View", learner: str, item: str) -> set[tuple[str, str]]:
     """The raw (table, column) pairs that a view reads, its keys in each of its tables included."""
-    own = [*view.where, *view.exclude, *view.order_by, *([view.run] if view.run else [])]
-    uses = {(view.table, column) for column in own}
-    for name, column in view.columns.items():
-        table = column.table or view.table
-        uses |= {(table, column.column or name), *((table, c) for c in column.where)}
+    uses = _filters(view)
+    uses |= {(c.table or view.table, c.column or name) for name, c in view.columns.items()}
     keys = [learner] if view.grain is Grain.LEARNER else [learner, item]
     return uses | {(table, key) for table in {t for t, _ in uses} | {view.table} for key in keys}
 

@@ -45,21 +45,31 @@ class _LazyGroup(click.Group):
         with formatter.section("Commands"):
             formatter.write_dl([(name, text) for name, (_, text) in _COMMANDS.items()])
 
+    def make_context(self, *args: Any, **extra: Any) -> click.Context:
+        try:
+            return super().make_context(*args, **extra)
+        except click.exceptions.NoArgsIsHelpError:
+            raise
+        except click.ClickException as error:
+            _say(error.format_message())
+            raise click.exceptions.Exit(error.exit_code) from None
+
     def invoke(self, ctx: click.Context) -> Any:
         # A polite kill unwinds like an interrupt, so that no raw rows stay behind.
         if threading.current_thread() is threading.main_thread():
-            signal.signal(signal.SIGTERM, lambda *_: sys.exit(128 + signal.SIGTERM))
+            for kind in (signal.SIGTERM, signal.SIGHUP):
+                signal.signal(kind, lambda number, _: sys.exit(128 + number))
         try:
             return super().invoke(ctx)
         except KohortError as error:
             _say(str(error))
             ctx.exit(error.exit_code)
+        except (click.exceptions.NoArgsIsHelpError, click.exceptions.Exit, click.Abort):
+            raise
         except click.ClickException as error:
             _say(error.format_message())
             ctx.exit(error.exit_code)
-        except (click.exceptions.Exit, click.Abort):
-            raise
-        except (KeyboardInterrupt, SystemExit):
+        except (KeyboardInterrupt, SystemExit, BrokenPipeError):
             raise
         # A traceback may hold learners' values; polars' panics are no `Exception`.
         except BaseException as error:  # noqa: BLE001
@@ -83,7 +93,7 @@ def _fault(error: BaseException) -> str:
     ]
     at = own[-1] if own else "an unknown place"
     return (
-        f"a fault of kohort ({type(error).__name__} at {at}); nothing is released; "
+        f"a fault of kohort ({type(error).__name__} at {at}); "
         "please report this line and what you ran"
     )
 

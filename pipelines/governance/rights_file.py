@@ -33,6 +33,13 @@ COLUMNS: Final = (
 _ABSENT: Final = frozenset({"", "NA"})
 _STATES: Final = frozenset(State) - {State.NO_RECORD}
 _SCOPE: Final = re.compile(r"(?P<kind>[a-z_]+)\s*:\s*(?P<name>.+)")
+_NUMBERED: Final = re.compile(r"^(\d+)\.0+$")
+_REWRITTEN: Final = re.compile(
+    r"['+].*|\d+\.|\d{1,3}(,\d{3})+(\.\d+)?|\d+(\.\d+)?[eE]\+\d+|\d+\.\d+[eE]\d+"
+)
+"""A number with an apostrophe, a sign, thousands separators or an exponent. A plain `12e5` may be a
+hash, and passes."""
+
 _EVERYTHING: Final = frozenset({"*", "all", "any", "every"})
 """Words for everything; only `*` is one: another, meant so, must not pass as a name."""
 
@@ -146,9 +153,11 @@ def _required(row: dict[str, str], name: str) -> str:
 
 
 def _visible(text: str) -> str:
-    """An id as it stands; one with characters that nobody sees would match no learner."""
+    """An id as it stands. One that a tool rewrote, or with unseen characters, matches nobody."""
     if any(unicodedata.category(character) in {"Cc", "Cf"} for character in text):
         raise _Fault("learner_id with invisible characters")
+    if _REWRITTEN.fullmatch(text) or any(c.isdecimal() and not c.isascii() for c in text):
+        raise _Fault("learner_id that a spreadsheet rewrote: write the id as the source has it")
     return text
 
 
@@ -168,7 +177,11 @@ def _scope(text: str) -> str:
         raise _Fault("unknown scope: expected * or course:ID")
     if found["name"].casefold() in _EVERYTHING:
         raise _Fault("scope that means everything: write *")
-    return f"{found['kind']}:{found['name']}"
+    if re.search("[;,]", found["name"]):
+        raise _Fault("scope of several names: write one line for each")
+    # Tools that know no integer with nulls write the course 14 as 14.0.
+    name = _NUMBERED.sub(r"\1", found["name"])
+    return f"{found['kind']}:{name}"
 
 
 def _instant(text: str) -> datetime:

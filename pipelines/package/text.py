@@ -39,7 +39,7 @@ these legal bases: {", ".join(promise.legal_bases)}.
 `codebook.md` explains every column and value; `datapackage.json` says the same to programs.
 Every column is text from a closed list. There are no nulls: `{MISSING}` means that the source does
 not know, `{WITHHELD}` that the value is withheld. Rows stand in the order of their pseudonyms.
-
+{_csv(manifest)}
 ```python
 import polars as pl
 {manifest.resources[0].name} = pl.read_parquet("{manifest.resources[0].path}")
@@ -87,7 +87,21 @@ def _grain(resource: Resource) -> str:
     return "one row a learner" if resource.grain == "learner" else "one row a learner and item"
 
 
+def _csv(manifest: Manifest) -> str:
+    files = [resource.csv_path for resource in manifest.resources if resource.csv_path]
+    if not files:
+        return ""
+    named = ", ".join(f"`{file}`" for file in files)
+    return (
+        f"The same tables as CSV: {named}. There a cell that a spreadsheet would run as a\n"
+        "formula (it starts with `=`, `+`, `-`, `@`, a tab, a return or `'`) has a `'` in front;\n"
+        "take it off before use.\n"
+    )
+
+
 def _knowledge(promise: Promise) -> str:
+    if promise.item is None:
+        return "nothing of what the target took part in, for no item is released"
     return "one item the target took" if promise.m == 1 else "the exact set of its released items"
 
 

@@ -129,6 +129,14 @@ def is_known(column: str, dropped: Iterable[str], partner: str | None) -> bool:
     return any(name is not None and fnmatchcase(column, name) for name in names)
 
 
+def is_headless(known: int, unknown: int) -> bool:
+    """Whether a first line is hardly a header: most of its names are not known.
+
+    A learner's row may stand there instead; its cells must not be told as names of columns.
+    """
+    return known < unknown or known == 0
+
+
 def with_partner(name: str, partner: str | None) -> str | None:
     """The name in this source; None where it needs a partner and none is known."""
     if _PARTNER not in name:

@@ -5,7 +5,14 @@ from dataclasses import dataclass
 from typing import Literal
 
 from pipelines.errors import SourceError
-from pipelines.sources.binding import Bound, bind, find_partner, is_known, with_partner
+from pipelines.sources.binding import (
+    Bound,
+    bind,
+    find_partner,
+    is_headless,
+    is_known,
+    with_partner,
+)
 from pipelines.sources.tables import RawTable, Source
 from schemas.declaration import Family
 from schemas.roles import Role
@@ -30,7 +37,7 @@ class TableReport:
         problem: why it can't be read.
         optional: whether a source may lack it.
         viewed: whether a releasable view reads it.
-        headless: whether its first line names no declared column.
+        headless: whether its first line is hardly a header.
     """
 
     name: str
@@ -91,7 +98,7 @@ def _declared(family: Family, name: str, source: Source, partner: str | None) ->
         rows = _count(bound.raw)
     except SourceError as error:
         return TableReport(name, "unreadable", problem=str(error), optional=optional)
-    if not bound.columns:
+    if is_headless(len(bound.raw.columns()) - len(bound.undeclared), len(bound.undeclared)):
         # What stands there instead of a header may be a learner's row: it is counted, not named.
         return TableReport(name, "declared", rows=rows, headless=True, optional=optional)
     return TableReport(
@@ -120,6 +127,8 @@ def _dropped(
     except SourceError as error:
         return TableReport(name, "dropped", problem=str(error))
     unknown = tuple(column for column in columns if not is_known(column, dropped, partner))
+    if is_headless(len(columns) - len(unknown), len(unknown)):
+        return TableReport(name, "dropped", headless=True)
     return TableReport(name, "dropped", undeclared=unknown)
 
 
@@ -145,7 +154,7 @@ def _warnings(table: TableReport) -> list[str]:
     if table.missing:
         lines.append(f"{name}: missing columns: {', '.join(table.missing)}")
     if table.headless:
-        lines.append(f"{name}: its first line names no declared column; put the header back")
+        lines.append(f"{name}: its first line names hardly a known column; put the header back")
         return lines
     if table.undeclared and table.status == "declared":
         lines.append(

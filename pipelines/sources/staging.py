@@ -10,7 +10,7 @@ import polars as pl
 import pyarrow.parquet as pq
 
 from pipelines.errors import SourceError
-from pipelines.sources.binding import Bound, bind, find_partner
+from pipelines.sources.binding import Bound, bind, find_partner, is_headless
 from pipelines.sources.parse import cleaned, parsed
 from pipelines.sources.private import create_private
 from pipelines.sources.quarantine import Quarantine, Reason
@@ -92,9 +92,11 @@ def _needed(
         hint = did_you_mean(name, source.tables)
         raise SourceError(f"{where}: missing{hint}; export it too, or ask for less")
     if bound.raw is not None:
-        if not bound.columns:
+        unknown = len(bound.undeclared)
+        if is_headless(len(bound.raw.columns()) - unknown, unknown):
             raise SourceError(
-                f"{where}: its first line names no declared column; put the header line back"
+                f"{where}: its first line names hardly a known column; put the header line back, "
+                "or declare the columns"
             )
         for column in sorted(columns.intersection(bound.missing)):
             hint = did_you_mean(column, bound.undeclared)

@@ -151,6 +151,18 @@ def test_pseudonyms_do_not_repeat(world: Path):
     assert not set(first["learner"]) & set(tables(world)["enrolments"]["learner"])
 
 
+def test_a_course_whose_id_starts_like_a_formula(world: Path):
+    """Coursera's ids may start with `-`: the CSV gets an apostrophe, and the README says so."""
+    results = world / "data" / "results.csv"
+    results.write_text(results.read_text().replace(",x,", ",-x,"))
+    consent(world)
+    build(world)
+    csv = pl.read_csv(world / "package" / "data" / "enrolments.csv", infer_schema=False)
+    assert "'-x" in set(csv["code_module"])
+    assert "-x" in set(tables(world)["enrolments"]["code_module"])
+    assert "data/enrolments.csv" in (world / "package" / "README.md").read_text()
+
+
 def test_csv_is_the_same_table(world: Path):
     """CSV on request holds the cells of the Parquet file."""
     consent(world)

@@ -55,15 +55,18 @@ def test_staging_of_dead_builds_is_swept(tmp_path: Path):
     done.wait()
     dead = tmp_path / f".kohort-staging-{done.pid}-x"
     alive = tmp_path / f".kohort-staging-{os.getppid()}-x"
-    dead.mkdir()
-    alive.mkdir()
-    with workplace(tmp_path, target(tmp_path / "package")):
-        assert not dead.exists()
+    again = tmp_path / f".kohort-staging-{os.getpid()}-x"  # a container's ids come again
+    beside = tmp_path / "out" / f".kohort-aside-{done.pid}-x"
+    for folder in (dead, alive, again, beside):
+        folder.mkdir(parents=True)
+    with workplace(tmp_path, target(tmp_path / "out" / "package")):
+        assert not any(folder.exists() for folder in (dead, again, beside))
         assert alive.exists()
 
 
-def test_a_polite_kill_leaves_no_raw_rows(tmp_path: Path):
-    """SIGTERM in the middle of a build: no staging, no package, no steward folder."""
+@pytest.mark.parametrize("kind", [signal.SIGTERM, signal.SIGHUP])
+def test_a_polite_kill_leaves_no_raw_rows(tmp_path: Path, kind: signal.Signals):
+    """A kill or a closed terminal in the middle of a build: no staging, no package."""
     world = make_world(tmp_path)
     consent(world)
     code = (
@@ -83,11 +86,11 @@ def test_a_polite_kill_leaves_no_raw_rows(tmp_path: Path):
         assert process.stdout is not None
         assert process.stdout.readline() == b"staged\n"
         assert leftovers(world)
-        process.send_signal(signal.SIGTERM)
+        process.send_signal(kind)
         deadline = time.monotonic() + 20
         while process.poll() is None and time.monotonic() < deadline:
             time.sleep(0.05)
-        assert process.returncode == 128 + signal.SIGTERM
+        assert process.returncode == 128 + kind
         assert b"Traceback" not in process.stderr.read()
     assert leftovers(world) == []
     assert not (world / "package").exists()

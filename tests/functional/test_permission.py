@@ -58,9 +58,9 @@ def test_numbers_in_the_rights_file_match_text_ids(world: Path):
     assert "no learner" in build(world, code=7)
 
 
-@pytest.mark.parametrize("scope", ["course: x", "course :x", "course:x"])
+@pytest.mark.parametrize("scope", ["course: x", "course :x", "course:x", "course:X"])
 def test_blanks_in_a_scope_do_not_free_a_course(world: Path, scope: str):
-    """A withdrawal from course x keeps everybody out of it, with or without blanks."""
+    """A withdrawal from course x keeps everybody out of it, whatever blanks and case."""
     withdraw(world, ids=[raw_id(i) for i in range(PEOPLE)], scope=scope)
     build(world)
     released = pl.read_parquet(world / "package" / "data" / "enrolments.parquet")
@@ -82,7 +82,16 @@ def test_the_spelling_of_a_purpose_frees_nobody(world: Path, purpose: str):
         ({"scope": "course:*"}, "write *"),
         ({"scope": "course:all"}, "write *"),
         ({"scope": "course:"}, "unknown scope"),
+        ({"scope": "course:x;y"}, "one line for each"),
+        ({"scope": "course:x, course:y"}, "number of cells"),
         ({"ids": ["u\u200b1"]}, "invisible"),
+        ({"ids": ["'1006"]}, "rewrote"),
+        ({"ids": ["+1007"]}, "rewrote"),
+        ({"ids": ["1005."]}, "rewrote"),
+        ({"ids": ['"1,003"']}, "rewrote"),
+        ({"ids": ["1.004E3"]}, "rewrote"),
+        ({"ids": ["1E+3"]}, "rewrote"),
+        ({"ids": ["\uff11\uff10"]}, "rewrote"),
     ],
 )
 def test_a_restriction_that_would_reach_nobody_is_refused(world: Path, faulty, says: str):
@@ -131,6 +140,16 @@ def test_a_lost_header_prints_no_row(world: Path):
         run("source", "check", "small", "--workspace", str(world / "ws")),
     ):
         assert "header" in output
+        assert "rawlearner" not in output
+        assert "Ada" not in output
+
+
+def test_a_lost_header_of_a_table_that_is_never_read_prints_no_row(world: Path):
+    """What is known and dropped may hold anything: its cells are not told as column names."""
+    (world / "data" / "letters.csv").write_text("rawlearner0001,Dear Ada\nrawlearner0002,x\n")
+    arguments = ("source", "check", "small", "--workspace", str(world / "ws"))
+    for output in (run(*arguments), run(*arguments, "--json")):
+        assert "letters" in output
         assert "rawlearner" not in output
         assert "Ada" not in output
 

@@ -43,6 +43,39 @@ def test_outside_local_workspaces_approval_is_required(tmp_path: Path):
     assert find_workspace(tmp_path / "ws").policy.require_approval
 
 
+def test_init_overwrites_nothing(tmp_path: Path):
+    """A steward's policy without a kohort.toml, or a registry alone, is left as it is."""
+    for name in ("policy.toml", "kohort.sqlite"):
+        (tmp_path / name).write_text("mine")
+        assert name in run("init", str(tmp_path), code=6)
+        assert {path.name for path in tmp_path.iterdir()} == {name}
+        (tmp_path / name).unlink()
+
+
+@pytest.mark.parametrize("group", ["synth", "rights", "source", "request"])
+def test_a_group_alone_shows_its_help(group: str):
+    """The help keeps its lines."""
+    result = CliRunner().invoke(main, [group])
+    assert "Error" not in result.output
+    assert len(result.output.splitlines()) > 5
+
+
+def test_a_wrong_option_of_the_program_itself_is_one_line():
+    """Also before any command is known."""
+    assert len(run("--nope", code=2).strip().splitlines()) == 1
+
+
+def test_a_closed_pipe_is_no_fault(workspace: Path):
+    """A reader that stops early ends the command, which does not blame itself."""
+    code = "import sys; from pipelines.cli.main import main; main(sys.argv[1:])"
+    command = [sys.executable, "-c", code, "source", "check", "a", "--workspace", str(workspace)]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE) as process:
+        assert process.stdout is not None
+        assert process.stderr is not None
+        process.stdout.close()
+        assert b"fault" not in process.stderr.read()
+
+
 def test_the_policy_of_the_house_is_read(workspace: Path):
     """A steward's policy with a budget for later releases is a valid policy."""
     policy = workspace / "policy.toml"

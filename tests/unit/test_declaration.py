@@ -105,6 +105,13 @@ def test_a_family_is_read():
         ('learner = "id"', 'learner = "user"', "people.user is not declared"),
         ('item = "course"', 'item = "module"', "events.module is not declared"),
         ("[[1, 10, 100], [10]]", "[[1, inf]]", "finite number"),
+        ('kind = { role = "catalogue" }', 'kind = { role = "sensitive" }', "events.kind is sensitive"),
+        (
+            'kind = { role = "catalogue" }',
+            'kind = { role = "measure", special_category = true }',
+            "events.kind is measure",
+        ),
+        ('table = "results"\n', 'table = "results"\norder_by = ["result"]\n', "results.result is"),
         ('area = { role = "quasi-identifier" }', 'area = { role = "quasi-identifier" }\n[tables.people.columns.x]', "role: required"),
         ('role = "quasi-identifier", column = "area", hierarchy = "area.csv"', 'role = "quasi-identifier", column = "area", bins = { edges = [[1]] }', "bins need"),
         (
