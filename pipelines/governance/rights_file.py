@@ -8,8 +8,9 @@ import csv
 import re
 import unicodedata
 from collections.abc import Iterator
+from contextlib import suppress
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Final, TextIO
 
@@ -31,6 +32,9 @@ COLUMNS: Final = (
 """The columns of a rights file, all of them, in any order."""
 
 _ABSENT: Final = frozenset({"", "NA"})
+_EAST_OF_GREENWICH: Final = timedelta(hours=14)
+"""A restriction dated by day holds as soon as that day begins anywhere."""
+
 _STATES: Final = frozenset(State) - {State.NO_RECORD}
 _SCOPE: Final = re.compile(r"(?P<kind>[a-z_]+)\s*:\s*(?P<name>.+)")
 _NUMBERED: Final = re.compile(r"^(\d+)\.0+$")
@@ -132,6 +136,9 @@ def _parse(header: list[str], cells: list[str]) -> RightsLine:
     effective_to = _instant(row["effective_to"]) if row["effective_to"] else None
     if effective_to is not None and effective_to <= effective_from:
         raise _Fault("effective_to not after effective_from")
+    if row["state"] != State.GRANTED and len(row["effective_from"]) <= len("2026-01-31"):
+        with suppress(OverflowError):  # the year 1
+            effective_from -= _EAST_OF_GREENWICH
     return RightsLine(
         learner_id=_visible(_required(row, "learner_id")),
         purpose=_purpose(_required(row, "purpose")),

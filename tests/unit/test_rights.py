@@ -72,6 +72,23 @@ def test_import_keeps_what_was_said(registry, load):
     ]
 
 
+@pytest.mark.parametrize(
+    ("line", "begins"),
+    [
+        (GRANT, datetime(2024, 1, 1, tzinfo=UTC)),
+        (GRANT.replace("granted", "withdrawn"), datetime(2023, 12, 31, 10, tzinfo=UTC)),
+        (GRANT.replace("granted", "denied").replace("2024-01-01", "2024-01-01T00:00"),
+         datetime(2024, 1, 1, tzinfo=UTC)),
+        (GRANT.replace("granted", "denied").replace("2024-01-01", "0001-01-01"),
+         datetime(1, 1, 1, tzinfo=UTC)),
+    ],
+)  # fmt: skip
+def test_a_restriction_by_day_begins_where_the_day_does(registry, load, line, begins):
+    """A day begins 14 hours before it does in Greenwich; a grant does not begin earlier."""
+    load(line)
+    assert rights_records(registry, source="any")["effective_from"].to_list() == [begins]
+
+
 def test_no_learner_id_is_stored(registry, load, tmp_path):
     """The database knows learners by digest only."""
     load(GRANT.replace("ann", "ann.of.cleves@example.org"))
