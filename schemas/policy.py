@@ -85,9 +85,12 @@ def authorize(request: ExtractRequest, policy: Policy, family: Family) -> Terms:
         SchemaError: the request asks for what the family does not offer or the policy does not
             allow; carries *all* violations.
     """
-    violations = [*_approval(policy), *_people(request, policy), *_columns(request, family)]
-    if not violations:
-        violations += [*_privacy(request, policy, family)]
+    violations = [
+        *_approval(policy),
+        *_people(request, policy),
+        *_columns(request, family),
+        *_privacy(request, policy, family),
+    ]
     if violations:
         raise SchemaError("request", violations)
     release, privacy = request.release, request.release.privacy
@@ -103,10 +106,13 @@ def authorize(request: ExtractRequest, policy: Policy, family: Family) -> Terms:
 
 
 def requested(request: ExtractRequest, family: Family) -> dict[str, ViewColumn]:
-    """The view columns that a request names; those of `learners` first."""
+    """The view columns that a request names and the family has; those of `learners` first."""
     release = request.release
     named = (("learners", release.learners), ("enrolments", release.enrolments))
-    return {n: family.views[view].columns[n] for view, names in named for n in names}
+    columns = {
+        view: family.views[view].columns if view in family.views else {} for view, _ in named
+    }
+    return {n: columns[view][n] for view, names in named for n in names if n in columns[view]}
 
 
 def k_floor(request: ExtractRequest, policy: Policy, family: Family) -> int:
@@ -188,7 +194,7 @@ def _column_settings(
             yield Violation(f"release.weights.{name}", "not a requested quasi-identifier")
     if request.release.pseudonyms == "course":
         for name in request.release.learners:
-            if not has_role(name, Role.QUASI_IDENTIFIER):
+            if name in columns and not has_role(name, Role.QUASI_IDENTIFIER):
                 yield Violation(
                     "release.learners",
                     f"{name} is no quasi-identifier: under pseudonyms = course no learner-level "

@@ -58,7 +58,9 @@ class _LazyGroup(click.Group):
         # A polite kill unwinds like an interrupt, so that no raw rows stay behind.
         if threading.current_thread() is threading.main_thread():
             for kind in (signal.SIGTERM, signal.SIGHUP):
-                signal.signal(kind, lambda number, _: sys.exit(128 + number))
+                # Who ignores it (nohup) goes on ignoring it.
+                if signal.getsignal(kind) is not signal.SIG_IGN:
+                    signal.signal(kind, lambda number, _: sys.exit(128 + number))
         try:
             return super().invoke(ctx)
         except KohortError as error:

@@ -150,5 +150,5 @@ def _access(promise: Promise) -> str:
 
 def _suppressed(promise: Promise) -> str:
     if promise.suppressed_share is None:
-        return f"how many were is withheld, being fewer than {promise.k}"
+        return f"the share is withheld, for fewer than {promise.k} were"
     return f"{promise.suppressed_share:.0%} were, rounded"

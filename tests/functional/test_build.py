@@ -176,6 +176,7 @@ def test_csv_is_the_same_table(world: Path):
     [
         ([("k = 5", "k = 4")], 3, "release.privacy.k"),
         ([("k = 5", "k = 4"), ('"research"', '"fun"')], 3, "purpose"),
+        ([('"research"', '"fun"'), ("k = 5", "k = 4")], 3, "release.privacy.k"),
         ([("title =", "titel =")], 3, "titel"),
         ([('"region"', '"motivation"')], 3, "release.learners"),
         ([('source = "small"', 'source = "large"')], 6, "[sources.large]"),

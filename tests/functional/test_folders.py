@@ -96,6 +96,20 @@ def test_a_polite_kill_leaves_no_raw_rows(tmp_path: Path, kind: signal.Signals):
     assert not (world / "package").exists()
 
 
+def test_nohup_goes_on_ignoring_a_closed_terminal():
+    """A signal that the caller ignores stays ignored; the others unwind."""
+    code = (
+        "import signal\n"
+        "from click.testing import CliRunner\n"
+        "from pipelines.cli.main import main\n"
+        "signal.signal(signal.SIGHUP, signal.SIG_IGN)\n"
+        "CliRunner().invoke(main, ['verify'])\n"
+        "assert signal.getsignal(signal.SIGHUP) is signal.SIG_IGN\n"
+        "assert callable(signal.getsignal(signal.SIGTERM))\n"
+    )
+    subprocess.run([sys.executable, "-c", code], check=True)
+
+
 def test_a_view_without_rows_names_the_reasons(tmp_path: Path):
     """Where quarantine leaves nothing, the line says why, and does not blame consent."""
     world = make_world(tmp_path)

@@ -80,6 +80,26 @@ def test_the_policy_refuses_at_the_key(old: str, new: str, key: str):
     assert key in refused(text)
 
 
+def test_all_violations_come_at_once():
+    """A wrong purpose, a misspelt column, a low k and a large share are told together."""
+    text = REQUEST
+    for old, new in (
+        ('"research"', '"fun"'),
+        ('"region"', '"regoin"'),
+        ("k = 5", "k = 4"),
+        ("0.8 }", "0.9 }"),
+        ("0.05", "0.5"),
+    ):
+        text = text.replace(old, new, 1)
+    assert refused(text) == {
+        "purpose",
+        "release.learners",
+        "release.privacy.k",
+        "release.privacy.maximum_share.final_result",
+        "release.privacy.suppression_limit",
+    }
+
+
 def test_a_sensitive_column_is_always_bounded():
     """Left out, the maximum share of a sensitive column is the policy's."""
     text = REQUEST.replace("maximum_share = { final_result = 0.8 }", "")
