@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 
 from anonymizer.errors import CoreError, HierarchyError
 from anonymizer.hierarchy import ROOT, Hierarchy
+from anonymizer.models import EquivalenceClasses, SensitiveValues
 
 VALUE: Final = "value"
 """The column of sensitive counts that holds the sensitive value."""
@@ -32,7 +33,8 @@ class SensitiveCounts:
         value: the code of the value; shape (m,).
         learners: distinct learners of the tuple who have the value in any of their rows, at least
             1; shape (m,).
-        values: the label of each code. Never `*`: a withheld value says nothing.
+        values: the label of each code, in the declared order of the column. Never `*`: a withheld
+            value says nothing.
 
     Raises:
         CoreError: the arrays differ in length, a code or count is out of range, or a pair of tuple
@@ -64,7 +66,9 @@ class Histogram:
     Attributes:
         codes: the leaf of each of n tuples in each of q quasi-identifiers; shape (n, q).
         cell: the cell of each tuple; shape (n,). All 0 where there is none.
-        learners: distinct learners of each tuple, at least 1; shape (n,).
+        learners: distinct learners of each tuple; shape (n,). 0 where only the population has it.
+        population: distinct learners of each tuple in the full platform table, at least 1 and at
+            least `learners`; equal to it where the table is its own population; shape (n,).
         sensitive: sensitive column -> its counts.
 
     Raises:
@@ -74,13 +78,18 @@ class Histogram:
     codes: NDArray[np.int32]
     cell: NDArray[np.int64]
     learners: NDArray[np.int64]
+    population: NDArray[np.int64]
     sensitive: Mapping[str, SensitiveCounts]
 
     def __post_init__(self) -> None:
-        if self.codes.ndim != 2 or not len(self.codes) == len(self.cell) == len(self.learners):
-            raise CoreError("histogram: codes, cell and learners differ in length")
-        if (self.learners < 1).any() or (self.codes < 0).any():
+        n = len(self.codes)
+        lengths = {len(self.cell), len(self.learners), len(self.population)}
+        if self.codes.ndim != 2 or lengths != {n}:
+            raise CoreError("histogram: codes, cell, learners and population differ in length")
+        if (self.population < 1).any() or (self.learners < 0).any() or (self.codes < 0).any():
             raise CoreError("histogram: a code is negative or a tuple has no learner")
+        if (self.learners > self.population).any():
+            raise CoreError("histogram: a tuple has more learners than its population")
         for name, counts in self.sensitive.items():
             inside = counts.tuple_index < len(self.learners)
             if not inside.all() or (counts.learners > self.learners[counts.tuple_index]).any():
@@ -99,6 +108,7 @@ def histogram_from_counts(
     cell: str | None,
     learners: str,
     sensitive: Mapping[str, pl.DataFrame],
+    orders: Mapping[str, Sequence[str]],
 ) -> tuple[Histogram, pl.DataFrame]:
     """Pack the grouped counts that the passes collected.
 
@@ -110,6 +120,8 @@ def histogram_from_counts(
         learners: the column that holds the count, here and in `sensitive`.
         sensitive: sensitive column -> one row for each tuple and value that occurs: the tuple's
             columns as in `counts`, `value`, and the distinct learners. Rows with `*` are dropped.
+        orders: sensitive column -> its labels in the declared order, for distances that need one.
+            Columns left out are ordered by label.
 
     Returns:
         The histogram, and `counts` in its order: sorted by leaf codes, then cell.
@@ -136,12 +148,16 @@ def histogram_from_counts(
     tuples = counts[order]
     if tuples.select(keys).is_duplicated().any() if keys else len(tuples) > 1:
         raise CoreError("counts: a tuple has two rows; group by all of its columns first")
+    of_tuple = tuples[learners].cast(pl.Int64).to_numpy()
     histogram = Histogram(
         codes=codes[order],
         cell=cells.to_numpy()[order],
-        learners=tuples[learners].cast(pl.Int64).to_numpy(),
+        learners=of_tuple,
+        population=of_tuple,
         sensitive={
-            name: _sensitive_counts(name, frame, tuples.select(keys), learners=learners)
+            name: _sensitive_counts(
+                name, frame, tuples.select(keys), learners=learners, order=orders.get(name, ())
+            )
             for name, frame in sensitive.items()
         },
     )
@@ -169,7 +185,7 @@ def leaf_codes(frame: pl.DataFrame, hierarchies: Sequence[Hierarchy]) -> NDArray
 
 
 def _sensitive_counts(
-    name: str, frame: pl.DataFrame, tuples: pl.DataFrame, *, learners: str
+    name: str, frame: pl.DataFrame, tuples: pl.DataFrame, *, learners: str, order: Sequence[str]
 ) -> SensitiveCounts:
     """Match the rows of one sensitive column with their tuples."""
     keys = tuples.columns
@@ -185,14 +201,53 @@ def _sensitive_counts(
     )
     if index.null_count():
         raise CoreError(f"sensitive {name}: names a tuple that the counts lack; count both alike")
-    values = tuple(sorted(shown[VALUE].unique().to_list()))
-    order = np.lexsort((shown[VALUE].to_numpy(), index.to_numpy()))
-    coded = shown[VALUE].cast(pl.Enum(values)).to_physical()
+    place = {value: i for i, value in enumerate(order)}
+    found = shown[VALUE].unique().to_list()
+    values = tuple(sorted(found, key=lambda value: (place.get(value, len(place)), value)))
+    coded = shown[VALUE].cast(pl.Enum(values)).to_physical().cast(pl.Int32).to_numpy()
+    by_tuple = np.lexsort((coded, index.to_numpy()))
     return SensitiveCounts(
-        tuple_index=index.cast(pl.Int64).to_numpy()[order],
-        value=coded.cast(pl.Int32).to_numpy()[order],
-        learners=shown[learners].cast(pl.Int64).to_numpy()[order],
+        tuple_index=index.cast(pl.Int64).to_numpy()[by_tuple],
+        value=coded[by_tuple],
+        learners=shown[learners].cast(pl.Int64).to_numpy()[by_tuple],
         values=values,
+    )
+
+
+def classes_of(
+    histogram: Histogram, of_tuple: NDArray[np.int64], number: int
+) -> EquivalenceClasses:
+    """The equivalence classes that a grouping of the tuples makes.
+
+    What a class is compared with by t-closeness is its cell.
+
+    Args:
+        histogram: distinct learners by tuple.
+        of_tuple: the class of each tuple; every class lies in one cell; shape (n,).
+        number: of classes.
+    """
+    cells = int(histogram.cell.max(initial=-1)) + 1
+    stratum = np.zeros(number, np.int64)
+    stratum[of_tuple] = histogram.cell
+
+    def held(counts: SensitiveCounts) -> SensitiveValues:
+        width = len(counts.values)
+
+        def table(index: NDArray[np.int64], rows: int) -> NDArray[np.int64]:
+            at = index[counts.tuple_index] * width + counts.value
+            return sums(at, counts.learners, rows * width).reshape(rows, width)
+
+        return SensitiveValues(
+            counts=table(of_tuple, number),
+            reference=table(histogram.cell, cells),
+            stratum=stratum,
+            values=counts.values,
+        )
+
+    return EquivalenceClasses(
+        size=sums(of_tuple, histogram.learners, number),
+        population=sums(of_tuple, histogram.population, number),
+        sensitive={name: held(counts) for name, counts in histogram.sensitive.items()},
     )
 
 

@@ -16,21 +16,60 @@ from anonymizer.errors import CoreError
 
 
 @dataclass(frozen=True, eq=False)
+class SensitiveValues:
+    """The values of one sensitive column, class by class.
+
+    Withheld values (`*`) are left out: they say nothing. An unknown value is a value of its own.
+
+    Attributes:
+        counts: distinct learners of each class who have each value in any of their rows; shape
+            (classes, values). Where learners have several rows a class may count more values than
+            learners.
+        reference: learners of each value in everything that a class is compared with, such as its
+            cell; shape (strata, values).
+        stratum: the row of `reference` that each class is compared with; shape (classes,).
+        values: the label of each value, in the declared order of the column; shape (values,).
+
+    Raises:
+        CoreError: the arrays do not fit each other.
+    """
+
+    counts: NDArray[np.int64]
+    reference: NDArray[np.int64]
+    stratum: NDArray[np.int64]
+    values: tuple[str, ...]
+
+    def __post_init__(self) -> None:
+        width = (len(self.values),)
+        if self.counts.shape[1:] != width or self.reference.shape[1:] != width:
+            raise CoreError("sensitive values: give one column of counts for each value")
+        if self.stratum.shape != (len(self.counts),):
+            raise CoreError("sensitive values: give one stratum for each class")
+
+
+@dataclass(frozen=True, eq=False)
 class EquivalenceClasses:
     """Learners that a release makes indistinguishable by their quasi-identifiers and items.
 
     Attributes:
         size: distinct learners of each class; shape (classes,).
-        sensitive: sensitive column -> distinct learners of each class who have each value in any
-            of their rows; shape (classes, values). Withheld values are left out.
+        population: distinct learners of the full platform table who would fall into each class;
+            equal to `size` where the table is its own population; shape (classes,).
+        sensitive: sensitive column -> its values in these classes.
+
+    Raises:
+        CoreError: the arrays differ in length.
     """
 
     size: NDArray[np.int64]
-    sensitive: Mapping[str, NDArray[np.int64]]
+    population: NDArray[np.int64]
+    sensitive: Mapping[str, SensitiveValues]
 
     def __post_init__(self) -> None:
-        for name, counts in self.sensitive.items():
-            if counts.ndim != 2 or len(counts) != len(self.size):
+        if self.population.shape != self.size.shape:
+            raise CoreError("population: give one number for each class")
+        for name, values in self.sensitive.items():
+            if len(values.counts) != len(self.size):
                 raise CoreError(f"sensitive {name}: give one row of counts for each class")
 
 
@@ -81,10 +120,10 @@ class MaximumShare:
 
     def __call__(self, classes: EquivalenceClasses) -> NDArray[np.bool_]:
         """Which classes have no value above the share."""
-        counts = classes.sensitive.get(self.column)
-        if counts is None:
+        held = classes.sensitive.get(self.column)
+        if held is None:
             raise CoreError(f"maximum share of {self.column}: its values were not counted")
-        return within_share(counts.max(axis=1, initial=0), classes.size, self.share)
+        return within_share(held.counts.max(axis=1, initial=0), classes.size, self.share)
 
 
 def within_share(

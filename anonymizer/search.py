@@ -20,8 +20,8 @@ from numpy.typing import NDArray
 
 from anonymizer.errors import CoreError, NoRecodingError
 from anonymizer.hierarchy import Hierarchy
-from anonymizer.histogram import Histogram, group_index, sums
-from anonymizer.models import EquivalenceClasses, KAnonymity, Model
+from anonymizer.histogram import Histogram, classes_of, group_index
+from anonymizer.models import KAnonymity, Model
 
 Node: TypeAlias = tuple[int, ...]
 """One level for each quasi-identifier."""
@@ -249,17 +249,7 @@ class _Lattice:
         """Whether each tuple is in a class that fails a model at a node; shape (n,)."""
         self.evaluated += 1
         of_tuple, number = self.classes(node)
-        classes = EquivalenceClasses(
-            size=sums(of_tuple, self._histogram.learners, number),
-            sensitive={
-                name: sums(
-                    of_tuple[counts.tuple_index] * len(counts.values) + counts.value,
-                    counts.learners,
-                    number * len(counts.values),
-                ).reshape(number, len(counts.values))
-                for name, counts in self._histogram.sensitive.items()
-            },
-        )
+        classes = classes_of(self._histogram, of_tuple, number)
         holds = np.ones(number, np.bool_)
         for model in models:
             holds &= model(classes)

@@ -180,7 +180,7 @@ def _search(
                 )
     counts = _collect(count_learners(_lazy(units), by=by, learner=LEARNER, name=_COUNT))
     histogram, tuples = histogram_from_counts(
-        counts, plan.quasi_identifiers, cell=_CELL, learners=_COUNT, sensitive=sensitive
+        counts, plan.quasi_identifiers, cell=_CELL, learners=_COUNT, sensitive=sensitive, orders={}
     )
     try:
         recoding = optimal_recoding(

@@ -31,7 +31,7 @@ def adult(shared_data):
     ]
     counts = rows.group_by(rows.columns).len("learners")
     histogram, _ = histogram_from_counts(
-        counts, hierarchies, cell=None, learners="learners", sensitive={}
+        counts, hierarchies, cell=None, learners="learners", sensitive={}, orders={}
     )
     return histogram, hierarchies
 

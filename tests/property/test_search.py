@@ -52,7 +52,7 @@ def histogram_of(people, hierarchies):
     """The histogram of the people, with the sensitive column `result`."""
     counts, values = frames_of(people, hierarchies)
     return histogram_from_counts(
-        counts, hierarchies, cell="cell", learners="n", sensitive={"result": values}
+        counts, hierarchies, cell="cell", learners="n", sensitive={"result": values}, orders={}
     )[0]
 
 
@@ -95,7 +95,7 @@ def test_the_order_of_rows_does_not_matter(population, seed):
     hierarchies, people = population
     counts, values = frames_of(people, hierarchies)
     straight, ordered = histogram_from_counts(
-        counts, hierarchies, cell="cell", learners="n", sensitive={"result": values}
+        counts, hierarchies, cell="cell", learners="n", sensitive={"result": values}, orders={}
     )
     shuffled, again = histogram_from_counts(
         counts.sample(fraction=1, shuffle=True, seed=seed),
@@ -103,6 +103,7 @@ def test_the_order_of_rows_does_not_matter(population, seed):
         cell="cell",
         learners="n",
         sensitive={"result": values.sample(fraction=1, shuffle=True, seed=seed)},
+        orders={},
     )
     assert ordered.equals(again)
     for name in ("codes", "cell", "learners"):
@@ -139,6 +140,7 @@ def small(learners, cell=(0, 0)):
         codes=np.array([[0], [1]], np.int32),
         cell=np.array(cell, np.int64),
         learners=np.array(learners, np.int64),
+        population=np.array(learners, np.int64),
         sensitive={},
     )
 
@@ -171,7 +173,7 @@ def test_suppressing_everyone_is_not_a_result():
 def test_no_learners_is_no_result():
     """An empty histogram has no recoding."""
     empty = Histogram(
-        np.empty((0, 1), np.int32), np.empty(0, np.int64), np.empty(0, np.int64), sensitive={}
+        np.empty((0, 1), np.int32), *(np.empty(0, np.int64) for _ in range(3)), sensitive={}
     )
     with pytest.raises(NoRecodingError):
         optimal_recoding(empty, [TWO], [KAnonymity(1)], suppression_limit=0, weights=[1])
@@ -183,7 +185,9 @@ def test_keys_of_more_than_63_bits_are_exact():
     wide = [Hierarchy.flat(f"q{j}", list("abcd"), missing=False) for j in range(columns)]
     codes = np.zeros((2, columns), np.int32)
     codes[1, 0] = 1
-    histogram = Histogram(codes, np.zeros(2, np.int64), np.full(2, 7, np.int64), sensitive={})
+    histogram = Histogram(
+        codes, np.zeros(2, np.int64), *[np.full(2, 7, np.int64)] * 2, sensitive={}
+    )
     found = optimal_recoding(
         histogram, wide, [KAnonymity(7)], suppression_limit=0, weights=[1] * columns
     )
@@ -225,6 +229,7 @@ def test_equal_losses_are_settled_by_the_lower_level():
         codes=np.array([[0, 0], [0, 2], [0, 3], [1, 0], [1, 2], [1, 3]], np.int32),
         cell=np.zeros(6, np.int64),
         learners=np.array([5, 4, 6, 2, 2, 1], np.int64),
+        population=np.array([5, 4, 6, 2, 2, 1], np.int64),
         sensitive={},
     )
     found = optimal_recoding(

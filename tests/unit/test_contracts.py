@@ -27,7 +27,7 @@ def imported(folder: str) -> set[str]:
     [
         ("pipelines/verify", {"polars", "pandera", "schemas.manifest", "pipelines.verify"}),
         ("schemas/manifest", {"schemas.manifest"}),
-        ("anonymizer", {"numpy", "polars", "anonymizer"}),
+        ("anonymizer", {"numba", "numpy", "polars", "anonymizer"}),
         ("schemas", {"pandera", "polars", "pydantic", "schemas"}),
     ],
 )

@@ -23,7 +23,7 @@ PASSED = pl.DataFrame(
 def pack(counts=COUNTS, result=PASSED, cell="course"):
     """The histogram of counts with one sensitive column."""
     return histogram_from_counts(
-        counts, [SEX], cell=cell, learners="n", sensitive={"result": result}
+        counts, [SEX], cell=cell, learners="n", sensitive={"result": result}, orders={}
     )
 
 
@@ -53,12 +53,13 @@ def test_without_cell_and_columns_there_is_one_tuple():
         cell=None,
         learners="n",
         sensitive={"result": pl.DataFrame({"value": ["pass"], "n": [3]})},
+        orders={},
     )
     assert (histogram.codes.shape, histogram.cell.tolist()) == ((1, 0), [0])
     assert histogram.sensitive["result"].tuple_index.tolist() == [0]
     with pytest.raises(CoreError, match="two rows"):
         histogram_from_counts(
-            pl.DataFrame({"n": [9, 9]}), [], cell=None, learners="n", sensitive={}
+            pl.DataFrame({"n": [9, 9]}), [], cell=None, learners="n", sensitive={}, orders={}
         )
 
 
@@ -107,9 +108,11 @@ def test_parts_that_do_not_fit_are_refused():
     """Built by hand, arrays agree in length and counts are in range."""
     one, code = np.ones(1, np.int64), np.zeros((1, 1), np.int32)
     with pytest.raises(CoreError, match="differ in length"):
-        Histogram(code, one, np.ones(2, np.int64), {})
+        Histogram(code, one, np.ones(2, np.int64), one, {})
     with pytest.raises(CoreError, match="no learner"):
-        Histogram(code, one, 0 * one, {})
+        Histogram(code, one, 0 * one, 0 * one, {})
+    with pytest.raises(CoreError, match="more learners"):
+        Histogram(code, one, 2 * one, one, {})
     value = np.zeros(1, np.int32)
     with pytest.raises(CoreError, match="differ in length"):
         SensitiveCounts(one, value, np.ones(2, np.int64), ("pass",))
@@ -118,4 +121,4 @@ def test_parts_that_do_not_fit_are_refused():
     with pytest.raises(CoreError, match="withheld"):
         SensitiveCounts(one, value, one, ("*",))
     with pytest.raises(CoreError, match="do not hold"):
-        Histogram(code, one, one, {"result": SensitiveCounts(one, value, one, ("pass",))})
+        Histogram(code, one, one, one, {"result": SensitiveCounts(one, value, one, ("pass",))})

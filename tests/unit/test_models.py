@@ -4,13 +4,26 @@ import numpy as np
 import pytest
 
 from anonymizer.errors import CoreError
-from anonymizer.models import EquivalenceClasses, KAnonymity, MaximumShare, within_share
+from anonymizer.models import (
+    EquivalenceClasses,
+    KAnonymity,
+    MaximumShare,
+    SensitiveValues,
+    within_share,
+)
 
 
 def classes(size, result=None):
     """Classes of these sizes; `result` holds a row of counts for each."""
-    sensitive = {} if result is None else {"result": np.array(result, np.int64)}
-    return EquivalenceClasses(np.array(size, np.int64), sensitive)
+    sizes = np.array(size, np.int64)
+    return EquivalenceClasses(sizes, sizes, {} if result is None else {"result": held(result)})
+
+
+def held(counts):
+    """Counts of values `v0`, `v1`, ..., compared with their sums over all classes."""
+    table = np.array(counts, np.int64)
+    values = tuple(f"v{i}" for i in range(table.shape[1]))
+    return SensitiveValues(table, table.sum(axis=0)[None], np.zeros(len(table), np.int64), values)
 
 
 def test_k_anonymity_counts_learners():
@@ -27,9 +40,7 @@ def test_maximum_share_admits_the_share_itself():
 def test_a_column_withheld_throughout_holds():
     """Without any value to count, no value is above the share."""
     counts = np.empty((2, 0), np.int64)
-    found = MaximumShare("result", 0.5)(
-        EquivalenceClasses(np.array([5, 6], np.int64), {"result": counts})
-    )
+    found = MaximumShare("result", 0.5)(classes([5, 6], counts))
     assert found.tolist() == [True, True]
 
 
