@@ -5,12 +5,13 @@ BIN := .venv/bin
 STAMP := .venv/.lock-installed
 SOURCE ?=
 OUT ?= out
+LARGE ?=
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test lint types imports check bench extract synth verify clean
+.PHONY: help demo test lint types imports check bench bench-core extract synth verify clean
 
 help: ## list the targets
-	@awk -F':.*## ' '/^[a-z]+:.*## / {printf "  %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@awk -F':.*## ' '/^[a-z-]+:.*## / {printf "  %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 $(STAMP): requirements.lock
 	@test -n "$(PYTHON)" && "$(PYTHON)" -c 'import sys; sys.exit(not (3, 11) <= sys.version_info < (3, 14))' 2>/dev/null \
@@ -45,6 +46,9 @@ check: lint types imports ## lint, types and import contracts
 
 bench: $(STAMP) ## time the steps of a build on synthetic learners (long; ratios in one run)
 	@$(BIN)/python -m tests.bench
+
+bench-core: $(STAMP) ## measure what the privacy core must reach, beside ARX (LARGE=1: 10M learners too)
+	@$(BIN)/python -m tests.bench_core $(if $(LARGE),--large)
 
 extract: $(STAMP) ## an extract of OULAD: make extract SOURCE=folder OUT=folder
 	@test -n "$(SOURCE)" || { echo "say where OULAD lies: make extract SOURCE=folder OUT=folder"; exit 1; }

@@ -3,6 +3,9 @@
 Within an item every combination of all measure and sensitive values of a row is shared by at least
 k learners. Each item gets its own levels, so that a large course keeps detail that a small one must
 give up; a column that cannot be shown in an item is `*` throughout it.
+
+A top-coded ladder first merges the item's rare tail into the bin below it, so that a few extreme
+learners do not cost the others their detail.
 """
 
 import math
@@ -16,7 +19,8 @@ from numpy.typing import NDArray
 from anonymizer.errors import CoreError
 from anonymizer.hierarchy import Hierarchy
 from anonymizer.histogram import group_index, leaf_codes, sums
-from anonymizer.models import within_share
+from anonymizer.measures import TopCodedBins
+from anonymizer.models import EquivalenceClasses, Model, SensitiveValues
 from anonymizer.search import Node, ascending_nodes
 
 
@@ -27,7 +31,7 @@ def coarsen(
     item: str | None,
     learner: str,
     k: int,
-    maximum_share: Mapping[str, float],
+    models: Mapping[str, Sequence[Model]],
     at_least: Mapping[str, Node],
 ) -> dict[str, Node]:
     """The levels of least information loss at which each item keeps the promise.
@@ -39,18 +43,21 @@ def coarsen(
 
     Args:
         values: one row for each (learner, item): finest labels in columns named as the ladders.
-        ladders: one for each column.
+        ladders: one for each column. Of a `TopCodedBins` the tail has at least k of the item's
+            learners before anything else is decided.
         item: the item column; None for a learner table, which is then one item named "".
         learner: the learner column.
         k: learners who share each combination of labels within an item.
-        maximum_share: column -> the largest share of an item's learners that one value may have,
-            unless the column is `*` throughout the item. Columns without a ladder are passed over:
-            they are another table's.
-        at_least: item -> the lowest level of each ladder; 0 for items left out.
+        models: column -> what an item's learners taken together must satisfy in it, such as a
+            maximum share, unless the column is `*` throughout the item: what fails as a whole
+            could hold in no class. Columns without a ladder are passed over: they are another
+            table's.
+        at_least: item -> what an earlier call returned for it: nothing gets finer again.
 
     Returns:
-        Item -> the level of each ladder, sorted by item. An item of fewer than k learners gets the
-        root of every ladder.
+        Item -> the level of each ladder, and then of each top-coded one how many of its highest
+        edges are dropped; sorted by item. An item of fewer than k learners gets the root of every
+        ladder.
 
     Raises:
         HierarchyError: a value is no leaf of its ladder.
@@ -59,17 +66,57 @@ def coarsen(
     _check(values, item=item, learner=learner, k=k)
     levels = {}
     codes = leaf_codes(values, ladders)
-    heights = [ladder.height for ladder in ladders]
     for key, rows in _rows_by_item(values, item=item):
-        bottom = at_least.get(key, (0,) * len(ladders))
-        if len(bottom) != len(heights) or not all(
-            0 <= b <= h for b, h in zip(bottom, heights, strict=True)
-        ):
-            raise CoreError("at_least: give each item one level of each ladder")
-        levels[key] = _least_loss(
-            codes[rows], ladders, bottom=bottom, k=k, maximum_share=maximum_share
+        bottom = at_least.get(key, _lowest(ladders))
+        _check_levels(bottom, ladders)
+        drops = _drops(codes[rows], ladders, bottom[len(ladders) :], floor=k)
+        best = _least_loss(
+            codes[rows],
+            _within_item(ladders, drops),
+            bottom=bottom[: len(ladders)],
+            k=k,
+            models=models,
         )
+        levels[key] = (*best, *drops)
     return levels
+
+
+def _lowest(ladders: Sequence[Hierarchy]) -> Node:
+    """The levels of an item about which nothing is known yet."""
+    # Level 0 of a top-coded ladder still has the tail.
+    levels = [int(isinstance(ladder, TopCodedBins)) for ladder in ladders]
+    return (*levels, *(0 for level in levels if level))
+
+
+def _check_levels(node: Node, ladders: Sequence[Hierarchy]) -> None:
+    edges = [len(ladder.edges[0]) for ladder in ladders if isinstance(ladder, TopCodedBins)]
+    lowest = _lowest(ladders)
+    highest = (*(ladder.height for ladder in ladders), *(number - 1 for number in edges))
+    if len(node) != len(lowest) or not all(
+        low <= level <= high for low, level, high in zip(lowest, node, highest, strict=True)
+    ):
+        raise CoreError("at_least: give each item the levels that an earlier call returned")
+
+
+def _drops(
+    codes: NDArray[np.int32], ladders: Sequence[Hierarchy], at_least: Node, *, floor: int
+) -> Node:
+    """How many of its highest edges an item drops from each top-coded ladder."""
+    tails = [
+        ladder.dropped(np.bincount(column, minlength=len(ladder.leaves)), floor)
+        for ladder, column in zip(ladders, codes.T, strict=True)
+        if isinstance(ladder, TopCodedBins)
+    ]
+    return tuple(max(pair) for pair in zip(tails, at_least, strict=True))
+
+
+def _within_item(ladders: Sequence[Hierarchy], drops: Node) -> list[Hierarchy]:
+    """The ladders of an item that drops so many edges from each top-coded one."""
+    left = iter(drops)
+    return [
+        ladder.without(next(left)) if isinstance(ladder, TopCodedBins) else ladder
+        for ladder in ladders
+    ]
 
 
 def _least_loss(
@@ -78,7 +125,7 @@ def _least_loss(
     *,
     bottom: Node,
     k: int,
-    maximum_share: Mapping[str, float],
+    models: Mapping[str, Sequence[Model]],
 ) -> Node:
     """The best levels of one item, whose rows have these leaf codes."""
     top = tuple(ladder.height for ladder in ladders)
@@ -89,7 +136,9 @@ def _least_loss(
     )
     scale = math.lcm(*(max(len(ladder.leaves) - 1, 1) for ladder in ladders))
     columns = [
-        _Column.of(ladder, column, learners, k=k, alpha=maximum_share.get(ladder.name), scale=scale)
+        _Column.of(
+            ladder, column, learners, k=k, models=models.get(ladder.name, ()), scale=scale
+        )
         for ladder, column in zip(ladders, combinations.T, strict=True)
     ]
     lowest = tuple(max(b, column.lowest) for b, column in zip(bottom, columns, strict=True))
@@ -111,7 +160,7 @@ class _Column:
 
     Attributes:
         loss: information loss, as a whole number comparable between columns.
-        within: whether no label is above the maximum share; `*` never is.
+        within: whether the column's models hold; of `*` they always do.
         lowest: below this level some label has fewer than k learners, and so has every
             combination it is in.
     """
@@ -128,7 +177,7 @@ class _Column:
         learners: NDArray[np.int64],
         *,
         k: int,
-        alpha: float | None,
+        models: Sequence[Model],
         scale: int,
     ) -> "_Column":
         """Count the learners of each label; `scale` is divisible by the ladder's leaves - 1."""
@@ -137,19 +186,30 @@ class _Column:
             sums(ladder.levels[level][column], learners, len(ladder.labels[level]))
             for level in levels
         ]
-        total = learners.sum()
+
+        def holds(level: int) -> bool:
+            taken = _as_one_class(ladder, level, counts[level])
+            return level == ladder.height or all(model(taken).all() for model in models)
+
         return cls(
             loss=tuple(
                 int(learners @ (ladder.leaf_counts(level)[column] - 1))
                 * (scale // max(len(ladder.leaves) - 1, 1))
                 for level in levels
             ),
-            within=tuple(
-                alpha is None or level == ladder.height or bool(within_share(c, total, alpha).all())
-                for level, c in enumerate(counts)
-            ),
+            within=tuple(map(holds, levels)),
             lowest=next(level for level, c in enumerate(counts) if (c[c > 0] >= k).all()),
         )
+
+
+def _as_one_class(
+    ladder: Hierarchy, level: int, counts: NDArray[np.int64]
+) -> EquivalenceClasses:
+    """All learners of an item, one value each, compared with themselves."""
+    total = counts.sum(keepdims=True)
+    table, stratum = counts[None, :], np.zeros(1, np.int64)
+    held = SensitiveValues(table, table, stratum, ladder.labels[level])
+    return EquivalenceClasses(total, total, {ladder.name: held})
 
 
 def _group(
@@ -194,7 +254,9 @@ def apply_levels(
     for key, rows in _rows_by_item(values, item=item):
         if key not in levels:
             raise CoreError("levels: lacks an item of the values; coarsen the same values first")
-        for j, (ladder, level) in enumerate(zip(ladders, levels[key], strict=True)):
+        node = levels[key]
+        own = _within_item(ladders, node[len(ladders) :])
+        for j, (ladder, level) in enumerate(zip(own, node[: len(ladders)], strict=True)):
             labels = np.array(ladder.label_of(level), object)
             columns[ladder.name][rows] = labels[codes[rows, j]]
     return values.with_columns(

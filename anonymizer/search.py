@@ -1,33 +1,38 @@
-"""Optimal full-domain generalization with suppression, by the Loss metric of ARX.
+"""Optimal full-domain generalization with suppression: one level for each quasi-identifier.
 
-A *node* chooses one level for each quasi-identifier. It groups the learners into equivalence
-classes; the classes that fail a model are suppressed whole. Suppressing only adds loss, so the loss
-without suppression bounds a node from below: nodes are visited in its ascending order, until it
-exceeds the best loss found. This is exact for every model, monotone or not.
-
-Losses are kept in whole numbers until the last step, so that equal nodes compare as equal.
+The search is exact for every model and metric. Compiled code (`lattice`) rules nodes out by what
+k-anonymity alone is known to cost there, which no further model makes cheaper; the nodes that it
+cannot rule out are settled here in whole numbers and with every model. Ruling out more, as
+Flash (Kohlmayer et al. 2012) does, would take for granted that a node fails wherever a more general
+one does: with suppression that is not true of l-diversity, t-closeness or a maximum share.
 """
 
 import heapq
 import math
+import sys
+import sys
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
-from fractions import Fraction
-from typing import Final, TypeAlias
+from typing import Final
 
 import numpy as np
-from numpy.typing import NDArray
 
 from anonymizer.errors import CoreError, NoRecodingError
+from anonymizer.generalization import Generalization
 from anonymizer.hierarchy import Hierarchy
-from anonymizer.histogram import Histogram, classes_of, group_index
-from anonymizer.models import KAnonymity, Model
+from anonymizer.histogram import Histogram
+from anonymizer.lattice import EVALUATED, FINISHED, KEEPS, explore
+from anonymizer.metrics import Figures, Loss, Metric
+from anonymizer.models import Model
+from anonymizer.nodes import Node, Nodes
+from anonymizer.shape import Space
 
-Node: TypeAlias = tuple[int, ...]
-"""One level for each quasi-identifier."""
+__all__ = ["Node", "Recoding", "ascending_nodes", "optimal_recoding"]
 
-_FLOOR: Final = 10**10
-"""ARX floors the loss of a column to ten decimals."""
+_LARGEST: Final = 10_000_000
+"""The nodes of the largest lattice that is held in memory: 33 bytes each."""
+
+_UNBOUNDED: Final = 2**62
 
 
 @dataclass(frozen=True, eq=False)
@@ -36,19 +41,21 @@ class Recoding:
 
     Attributes:
         levels: the level of each quasi-identifier.
-        loss: geometric mean of (weight * column loss + 1), less 1; 0 loses nothing.
-        suppressed_tuples: whether each tuple of the histogram is suppressed; shape (n,).
+        value: the metric's value.
+        generalization: the class of each tuple of the histogram.
         suppressed: learners suppressed.
         classes: equivalence classes kept.
         evaluated: nodes whose classes were counted.
+        exact: whether no better node exists; False where the budget ended before that was proven.
     """
 
     levels: Node
-    loss: float
-    suppressed_tuples: NDArray[np.bool_]
+    value: float
+    generalization: Generalization
     suppressed: int
     classes: int
     evaluated: int
+    exact: bool
 
 
 def optimal_recoding(
@@ -58,10 +65,14 @@ def optimal_recoding(
     *,
     suppression_limit: int,
     weights: Sequence[float],
+    metric: Metric = Loss(),  # noqa: B008 - frozen
+    minimum: Node | None = None,
+    maximum: Node | None = None,
+    max_evaluations: int | None = None,
 ) -> Recoding:
-    """The full-domain recoding of least loss that keeps to the suppression limit.
+    """The full-domain recoding of least cost that keeps to the suppression limit.
 
-    Equal losses are settled by the lower total level, then by the lexicographically smaller node.
+    Equal costs are settled by the lower total level, then by the lexicographically smaller node.
 
     Args:
         histogram: distinct learners by tuple.
@@ -69,43 +80,44 @@ def optimal_recoding(
         models: a class that fails any of them is suppressed.
         suppression_limit: learners that may be suppressed at most.
         weights: how much the loss of each quasi-identifier matters, above 0.
+        metric: what is minimized.
+        minimum: the lowest level allowed for each quasi-identifier; None allows every level.
+        maximum: the highest; None allows every level.
+        max_evaluations: nodes counted at most, for a best effort; None searches to the end.
 
     Raises:
         CoreError: a parameter is out of range.
-        NoRecodingError: no node keeps to the limit and keeps anyone at all.
+        NoRecodingError: no node keeps to the limit and keeps anyone at all, or none was found
+            before the budget ended.
     """
-    lattice = _Lattice(histogram, hierarchies, models, weights)
+    nodes = Nodes(histogram, hierarchies, models, weights)
+    bottom, top = _levels(hierarchies, minimum, maximum)
     if suppression_limit < 0:
         raise CoreError("suppression_limit: a whole number of learners of at least 0")
+    if max_evaluations is not None and max_evaluations < 1:
+        raise CoreError("max_evaluations: a whole number of nodes of at least 1")
     # Suppressing everyone is not a result.
-    limit = min(suppression_limit, histogram.total - 1)
-    refuted = _Refuted(lattice, limit)
-    best: tuple[int, int, Node] | None = None
-    for bound, node in ascending_nodes((0,) * len(hierarchies), lattice.top, lattice.bound):
-        if refuted.holds(lattice.top) or (best is not None and (bound, sum(node), node) > best):
-            break
-        if refuted.holds(node):
-            continue
-        suppressed = lattice.suppressed(node, models)
-        if lattice.learners(suppressed) <= limit:
-            found = (lattice.product(node, suppressed), sum(node), node)
-            best = found if best is None else min(best, found)
-        else:
-            refuted.climb(node)
-    if best is None:
-        raise NoRecodingError(
-            "no generalization keeps suppression within its limit: raise suppression_limit, lower k"
-            " or loosen the maximum share, or leave out a quasi-identifier or small items"
-        )
-    product, _, node = best
-    suppressed = lattice.suppressed(node, models)
+    limit = min(suppression_limit, nodes.learners - 1)
+    budget = _UNBOUNDED if max_evaluations is None else max_evaluations
+    best = _Best(nodes, metric, limit)
+    size = math.prod(high - low + 1 for low, high in zip(bottom, top, strict=True))
+    if limit < 0:
+        evaluated, exact = 0, True
+    elif not bottom or size > _LARGEST:
+        evaluated, exact = _search_lazily(nodes, bottom, top, best, budget)
+    else:
+        evaluated, exact = _search(nodes, bottom, top, best, budget)
+    if best.found is None:
+        raise NoRecodingError(_nothing_found(exact=exact))
+    (_, _, node), figures = best.found
     return Recoding(
         levels=node,
-        loss=lattice.loss(product),
-        suppressed_tuples=suppressed,
-        suppressed=lattice.learners(suppressed),
-        classes=np.unique(lattice.classes(node)[0][~suppressed]).size,
-        evaluated=lattice.evaluated - 1,
+        value=metric.value(figures),
+        generalization=nodes.generalization(node),
+        suppressed=figures.suppressed,
+        classes=figures.classes,
+        evaluated=evaluated,
+        exact=exact,
     )
 
 
@@ -132,138 +144,115 @@ def ascending_nodes(
                 heapq.heappush(heap, (cost(above), total + 1, above, j))
 
 
-class _Refuted:
-    """Nodes known to break the suppression limit by k-anonymity alone.
+def _levels(
+    hierarchies: Sequence[Hierarchy], minimum: Node | None, maximum: Node | None
+) -> tuple[Node, Node]:
+    """The lowest and the highest node allowed."""
+    heights = tuple(hierarchy.height for hierarchy in hierarchies)
+    bottom = (0,) * len(heights) if minimum is None else tuple(minimum)
+    top = heights if maximum is None else tuple(maximum)
+    if not len(bottom) == len(top) == len(heights) or not all(
+        0 <= low <= high <= height for low, high, height in zip(bottom, top, heights, strict=True)
+    ):
+        raise CoreError(
+            "minimum, maximum: give a level of each hierarchy for each quasi-identifier, the"
+            " minimum no higher than the maximum"
+        )
+    return bottom, top
 
-    Generalizing only merges classes, so k-anonymity suppresses no more learners at a node than at
-    those below it: a node that breaks the limit refutes every node below it. (Of a maximum share
-    this is not true.)
-    """
 
-    def __init__(self, lattice: "_Lattice", limit: int) -> None:
-        self._lattice = lattice
-        self._limit = limit
-        self._models = [model for model in lattice.models if isinstance(model, KAnonymity)]
-        self._highest = np.empty((0, len(lattice.top)), np.int64)
+def _nothing_found(*, exact: bool) -> str:
+    if exact:
+        return (
+            "no generalization keeps suppression within its limit: raise suppression_limit, lower k"
+            " or loosen the other models, or leave out a quasi-identifier or small items"
+        )
+    return (
+        "the budget ended before any generalization was found that keeps suppression within its"
+        " limit: raise max_evaluations or suppression_limit, or leave out a quasi-identifier"
+    )
 
-    def holds(self, node: Node) -> bool:
-        """Whether a refuted node lies at or above this one."""
-        return bool((self._highest >= np.array(node, np.int64)).all(axis=1).any())
 
-    def climb(self, node: Node) -> None:
-        """Refute as much as one path from a node to the top allows, by bisection."""
-        if not self._breaks(node):
-            return
-        path = [node]
-        while path[-1] != self._lattice.top:
-            path.append(self._lattice.cheapest_raise(path[-1]))
-        low, high = 0, len(path)
-        while high - low > 1:
-            middle = (low + high) // 2
-            low, high = (middle, high) if self._breaks(path[middle]) else (low, middle)
-        self._highest = np.vstack([self._highest, np.array(path[low], np.int64)])
+class _Best:
+    """The best node offered so far, by exact cost."""
 
-    def _breaks(self, node: Node) -> bool:
-        if not self._models:
+    def __init__(self, nodes: Nodes, metric: Metric, limit: int) -> None:
+        self.nodes = nodes
+        self.metric = metric
+        self.limit = limit
+        self.found: tuple[tuple[int, int, Node], Figures] | None = None
+
+    def offer(self, node: Node, figures: Figures) -> bool:
+        """Take a node if it is better; returns whether it keeps to the limit."""
+        if figures.suppressed > self.limit:
             return False
-        return self._lattice.learners(self._lattice.suppressed(node, self._models)) > self._limit
+        ranked = (self.metric.cost(figures), sum(node), node)
+        if self.found is None or ranked < self.found[0]:
+            self.found = ranked, figures
+        return True
 
 
-class _Lattice:
-    """One histogram, and the figures of any node of its lattice."""
+def _search(nodes: Nodes, bottom: Node, top: Node, best: _Best, budget: int) -> tuple[int, bool]:
+    """Search a lattice that fits memory; returns the nodes evaluated and whether to the end."""
+    space = Space(nodes, bottom, top, best.metric, best.limit)
+    ceiling = sys.float_info.max
+    while True:
+        number = explore(space.shape, space.store, space.front, ceiling, budget, space.figures)
+        if number < 0:
+            return int(space.front.at[EVALUATED]), number == FINISHED
+        node = space.node(number)
+        figures = nodes.count(node)[0] if nodes.others else space.found(node)
+        if best.offer(node, figures):
+            ceiling = min(ceiling, space.ceiling(node, figures))
+        else:
+            space.front.at[KEEPS] = 0
 
-    def __init__(
-        self,
-        histogram: Histogram,
-        hierarchies: Sequence[Hierarchy],
-        models: Sequence[Model],
-        weights: Sequence[float],
-    ) -> None:
-        if not len(hierarchies) == len(weights) == histogram.codes.shape[1]:
-            raise CoreError("weights: give one for each quasi-identifier")
-        if not all(0 < weight < math.inf for weight in weights):
-            raise CoreError("weights: numbers above 0")
-        self._histogram = histogram
-        self._hierarchies = hierarchies
-        self.models = models
-        self.top = tuple(hierarchy.height for hierarchy in hierarchies)
-        # A floating-point number is a fraction: these are the weights in a common unit.
-        exact = [Fraction(weight) for weight in weights]
-        unit = math.lcm(*(weight.denominator for weight in exact))
-        self._weights = [int(weight * unit) for weight in exact]
-        self._one = _FLOOR * max(self._weights, default=1)
-        # Contiguous columns: every node gathers from them anew.
-        self._codes = [np.ascontiguousarray(column) for column in histogram.codes.T]
-        self._cell = np.unique(histogram.cell, return_inverse=True)[1].astype(np.int64)
-        self._leaf_counts = [
-            [h.leaf_counts(level) for level in range(h.height + 1)] for h in hierarchies
-        ]
-        self._spread = [
-            [int(histogram.learners @ counts[codes]) for counts in per_level]
-            for codes, per_level in zip(self._codes, self._leaf_counts, strict=True)
-        ]
-        self._factors = [
-            [self._factor(j, spread) for spread in spreads]
-            for j, spreads in enumerate(self._spread)
-        ]
-        self.evaluated = 0
 
-    def _factor(self, j: int, spread: int) -> int:
-        """Weight * loss + 1 of column j in units of `_one`; `spread` is D_j times ARX's aggregate.
+def _search_lazily(
+    nodes: Nodes, bottom: Node, top: Node, best: _Best, budget: int
+) -> tuple[int, bool]:
+    """Search a lattice of any size, best first by what a node costs if nobody is suppressed.
 
-        L = (agg - n/D) / (n - n/D) = (spread - n) / (n (D - 1)), floored to ten decimals. A
-        hierarchy of a single leaf has nothing to lose.
-        """
-        n, leaves = self._histogram.total, len(self._hierarchies[j].leaves)
-        lost = (spread - n) * _FLOOR // (n * (leaves - 1)) if n and leaves > 1 else 0
-        return self._weights[j] * lost + self._one
+    A node that breaks the limit by k-anonymity alone refutes all nodes below it, so that from each
+    one a bisected path is climbed to refute as many as it can.
+    """
+    evaluated = 0
+    refuted = np.empty((0, len(bottom)), np.int64)
 
-    def loss(self, product: int) -> float:
-        """The Loss of a node from its product of factors."""
-        columns = len(self.top)
-        return float((product / self._one**columns) ** (1 / max(columns, 1)) - 1)
+    def cost(node: Node) -> int:
+        return best.metric.cost(nodes.unsuppressed(node))
 
-    def bound(self, node: Node) -> int:
-        """The product of the factors of a node if nobody were suppressed."""
-        return math.prod(self._factors[j][level] for j, level in enumerate(node))
+    for bound, node in ascending_nodes(bottom, top, cost):
+        beaten = best.found is not None and (bound, sum(node), node) > best.found[0]
+        if beaten or (refuted == top).all(axis=1).any():
+            break
+        if (refuted >= np.array(node, np.int64)).all(axis=1).any():
+            continue
+        path = _climb(node, top, cost)
+        low, high, middle = -1, len(path), 0
+        while high - low > 1:
+            if evaluated == budget:
+                return evaluated, False
+            evaluated += 1
+            figures, too_few = nodes.count(path[middle])
+            best.offer(path[middle], figures)
+            if too_few > best.limit:
+                low = middle
+                refuted = np.vstack([refuted, np.array(path[middle], np.int64)])
+            else:
+                high = middle
+            middle = (low + high) // 2
+    return evaluated, True
 
-    def product(self, node: Node, suppressed: NDArray[np.bool_]) -> int:
-        """The product of the factors of a node: suppressed learners count as fully generalized."""
-        learners = self._histogram.learners[suppressed]
-        factors = []
-        for j, level in enumerate(node):
-            kept = self._leaf_counts[j][level][self._codes[j][suppressed]]
-            lost = int(learners @ (len(self._hierarchies[j].leaves) - kept))
-            factors.append(self._factor(j, self._spread[j][level] + lost))
-        return math.prod(factors)
 
-    def classes(self, node: Node) -> tuple[NDArray[np.int64], int]:
-        """The class of each tuple at a node, and the number of classes."""
-        columns = [
-            (h.levels[level][codes], len(h.labels[level]))
-            for h, level, codes in zip(self._hierarchies, node, self._codes, strict=True)
-        ]
-        return group_index(self._cell, columns)
-
-    def suppressed(self, node: Node, models: Sequence[Model]) -> NDArray[np.bool_]:
-        """Whether each tuple is in a class that fails a model at a node; shape (n,)."""
-        self.evaluated += 1
-        of_tuple, number = self.classes(node)
-        classes = classes_of(self._histogram, of_tuple, number)
-        holds = np.ones(number, np.bool_)
-        for model in models:
-            holds &= model(classes)
-        return ~holds[of_tuple]
-
-    def learners(self, tuples: NDArray[np.bool_]) -> int:
-        """Learners of the chosen tuples."""
-        return int(self._histogram.learners[tuples].sum())
-
-    def cheapest_raise(self, node: Node) -> Node:
-        """The node one level up that adds least loss; the node is not the top."""
+def _climb(node: Node, top: Node, cost: Callable[[Node], int]) -> list[Node]:
+    """A path to the top by the cheapest steps."""
+    path = [node]
+    while path[-1] != top:
         raises = [
-            (*node[:j], level + 1, *node[j + 1 :])
-            for j, level in enumerate(node)
-            if level < self.top[j]
+            (*path[-1][:j], level + 1, *path[-1][j + 1 :])
+            for j, level in enumerate(path[-1])
+            if level < top[j]
         ]
-        return min(raises, key=self.bound)
+        path.append(min(raises, key=cost))
+    return path

@@ -37,3 +37,57 @@ TOML
 "$kohort" request check "$out/request.toml" --workspace "$out/workspace"
 "$kohort" build "$out/request.toml" --workspace "$out/workspace" --out "$out/package"
 "$kohort" verify "$out/package" --approval "$out/package.steward/approval.json"
+
+# Which modules go together? A pseudonym links a learner's modules here: an attacker may know two.
+cat > "$out/pairs.toml" <<'TOML'
+title = "Pairs of modules"
+researcher = "r.lee@uni.example"
+purpose = "research"
+source = "oulad"
+
+[release]
+type = "microdata"
+access = "controlled"
+pseudonyms = "release"
+learners = ["gender", "age_band", "highest_education"]
+enrolments = ["code_module", "final_result"]
+statistics = [{ column = "final_result", values = ["Pass", "Distinction"], by = "gender" }]
+
+[release.privacy]
+k = 5
+m = 2
+suppression_limit = 0.05
+item_suppression_limit = 0.05
+l = { final_result = 2 }
+TOML
+"$kohort" build "$out/pairs.toml" --workspace "$out/workspace" --out "$out/pairs"
+"$kohort" verify "$out/pairs" --approval "$out/pairs.steward/approval.json"
+
+# The same, against an attacker who knows every module of the target.
+sed -e 's/^title = .*/title = "Whole sets of modules"/' -e 's/^m = 2$/m = "full"/' \
+  "$out/pairs.toml" > "$out/sets.toml"
+"$kohort" build "$out/sets.toml" --workspace "$out/workspace" --out "$out/sets"
+"$kohort" verify "$out/sets" --approval "$out/sets.steward/approval.json"
+
+# More detail for controlled access: each class has its own levels.
+cat > "$out/local.toml" <<'TOML'
+title = "Completion in fine classes"
+researcher = "r.lee@uni.example"
+purpose = "research"
+source = "oulad"
+
+[release]
+type = "microdata"
+access = "controlled"
+pseudonyms = "course"
+recoding = "local"
+learners = ["gender", "age_band", "highest_education", "region", "imd_band"]
+enrolments = ["code_module", "final_result"]
+
+[release.privacy]
+k = 5
+suppression_limit = 0.05
+t = { final_result = 0.3 }
+TOML
+"$kohort" build "$out/local.toml" --workspace "$out/workspace" --out "$out/local"
+"$kohort" verify "$out/local" --approval "$out/local.steward/approval.json"

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
 
+import numpy as np
 import polars as pl
 
 from anonymizer.pseudonyms import PSEUDONYM, CourseScope, ReleaseScope, pseudonym_map
@@ -17,18 +18,23 @@ from pipelines.microdata import Extract, anonymize
 from pipelines.package import Described, describe, write_package
 from pipelines.permitted import Permitted, permitted
 from pipelines.plan import Plan, make_plan, needs
+from pipelines.promised import promised_closeness, promised_diversity, protected_labels
 from pipelines.settings import Workspace
 from pipelines.sources import Quarantine, load_family, open_source, stage
 from pipelines.sources.staging import Staged
 from pipelines.steward import APPROVAL_FILE, write_steward_files
 from pipelines.verify import Verification, verify_package
 from pipelines.views import LEARNER, assemble
+from pipelines.world import make_world
 from schemas.checking import breaches
 from schemas.manifest import Promise
 from schemas.policy import authorize
 from schemas.released import released_schema
 from schemas.request import ExtractRequest, parse_request
 from schemas.violations import SchemaError
+
+_SEED_BYTES = 16
+"""Of the simulated attacks in the steward's figures."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,6 +111,8 @@ def build(
             quarantine=staged.quarantine,
             rights=rights,
             extract=extract,
+            platform=make_world(frames, plan),
+            generator=np.random.default_rng(int.from_bytes(randomness(_SEED_BYTES))),
         )
         progress("verify")
         verification = verify_package(place.package, place.steward / APPROVAL_FILE)
@@ -195,7 +203,7 @@ def _promise(
     plan: Plan, extract: Extract, *, data_version: str, cut_off: str, legal_bases: tuple[str, ...]
 ) -> Promise:
     release, terms = plan.request.release, plan.terms
-    share = round(extract.affected / extract.learners, 2)
+    ladders = {ladder.name: ladder for ladder in (*plan.learner_ladders, *plan.enrolment_ladders)}
     return Promise(
         release_type=release.type,
         k=terms.k,
@@ -205,12 +213,25 @@ def _promise(
         item=plan.item if release.enrolments else None,
         maximum_share=terms.maximum_share,
         suppression_limit=terms.suppression_limit,
-        suppressed_share=share if extract.affected >= terms.k else None,
+        suppressed_share=_rounded(extract.affected, extract.learners, k=terms.k),
         request_sha256=plan.request.sha256(),
         data_version=data_version,
         cut_off=cut_off,
         legal_bases=legal_bases,
+        recoding=terms.recoding,
+        protected=protected_labels(terms, ladders),
+        diversity=promised_diversity(terms),
+        closeness=promised_closeness(terms, ladders),
+        item_suppression_limit=terms.item_suppression_limit,
+        suppressed_item_share=None
+        if plan.course_scope
+        else _rounded(extract.rows_left_out, extract.rows, k=terms.k),
     )
+
+
+def _rounded(left_out: int, number: int, *, k: int) -> float | None:
+    """A share rounded to 1%; withheld where fewer than k were left out."""
+    return round(left_out / number, 2) if left_out >= k else None
 
 
 def _hold_to_schema(table: Described) -> None:
@@ -240,7 +261,7 @@ def _data_version(
             (h.name, h.labels, [level.tolist() for level in h.levels])
             for h in (*plan.quasi_identifiers, *plan.learner_ladders, *plan.enrolment_ladders)
         ],
-        "recoding": [extract.recoding.levels, extract.levels],
+        "recoding": [extract.recoded.tuples.sort(pl.all()).rows(), extract.levels],
     }
     return hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()
 

@@ -1,33 +1,29 @@
 """Microdata: from permitted rows to tables in which every learner hides among at least k.
 
-The recoding and the bins of measures depend on each other: coarser sensitive values change which
-classes hold, and suppressed learners change which combinations of measures are frequent. The two
-are fitted in turn; levels of measures only ever rise, so the loop ends.
+Quasi-identifiers are recoded first; then rows leave whose items would single their learners out of
+a class; then measures and sensitive values are binned until their combinations are frequent. Bins
+change which classes hold, so the steps repeat; levels of bins only ever rise, so that ends.
 """
 
-from collections.abc import Mapping
-from dataclasses import dataclass
-from typing import Any
+import math
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, replace
 
-import narwhals as nw
+import numpy as np
 import polars as pl
+from numpy.typing import NDArray
 
-from anonymizer.coarsen import apply_levels, coarsen
+from anonymizer.closeness import TCloseness
+from anonymizer.coarsen import coarsen
 from anonymizer.errors import NoRecodingError
-from anonymizer.hierarchy import Hierarchy
-from anonymizer.histogram import VALUE, histogram_from_counts
-from anonymizer.items import exact_item_sets
-from anonymizer.search import Recoding, optimal_recoding
+from anonymizer.measures import microaggregate_rows
+from anonymizer.models import KAnonymity, Model
 from pipelines.errors import PrivacyError
-from pipelines.passes import Frame, count_learners, recode, suppress
+from pipelines.groups import across_items, within_items
 from pipelines.plan import Plan
+from pipelines.recoding import Recoded, classified, recode, released
 from pipelines.views import LEARNER
-from schemas.roles import WITHHELD
-
-_CELL = "_cell"
-_COUNT = "_learners"
-Levels = Mapping[str, tuple[int, ...]]
-"""Item -> the level of each ladder; the item is "" in a table without one."""
+from pipelines.world import Kept, Levels, Table, World, everyone, make_world
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,38 +32,40 @@ class Extract:
 
     Attributes:
         tables: name -> rows: `learner`, then the item, the quasi-identifiers, the other columns.
-        recoding: the chosen generalization.
+        recoded: the chosen generalization.
+        floor: the class size that it was made for, at least k.
         levels: table -> the level of each ladder by item.
-        learners: distinct learners before suppression.
-        affected: distinct learners who lost at least one row.
+        world: everyone who might have been released.
+        kept: which of the world's rows are.
+        affected: distinct learners who lost a row under course scope, or left the release.
+        rows: rows of (learner, item) of the learners who stay.
+        rows_left_out: how many of these were dropped for the items they would have told.
     """
 
     tables: Mapping[str, pl.DataFrame]
-    recoding: Recoding
+    recoded: Recoded
+    floor: int
     levels: Mapping[str, Levels]
-    learners: int
+    world: World
+    kept: Kept
     affected: int
+    rows: int
+    rows_left_out: int
+
+    @property
+    def learners(self) -> int:
+        """Distinct learners before suppression."""
+        return len(self.world.learners.rows)
 
 
 @dataclass(frozen=True, slots=True)
-class _Table:
-    """A table to be released: its rows as leaf labels.
+class _Fit:
+    """A recoding, the rows that stay under it, and each learner's (or row's) released labels."""
 
-    Attributes:
-        keys: the columns before the ladders' ones: the item, the quasi-identifiers.
-        ladders: of its sensitive columns and measures.
-        item: the column within which combinations are counted; None for a learner table.
-    """
-
-    name: str
-    rows: pl.DataFrame
-    keys: tuple[str, ...]
-    ladders: tuple[Hierarchy, ...]
-    item: str | None
-
-    def of(self, units: pl.DataFrame) -> pl.DataFrame:
-        """The rows of these units."""
-        return self.rows.join(units, on=[LEARNER, _CELL], how="semi")
+    recoded: Recoded
+    floor: int
+    kept: Kept
+    labels: pl.DataFrame
 
 
 def anonymize(frames: Mapping[str, pl.DataFrame], plan: Plan) -> Extract:
@@ -78,143 +76,232 @@ def anonymize(frames: Mapping[str, pl.DataFrame], plan: Plan) -> Extract:
         plan: hierarchies, models and limits.
 
     Raises:
-        PrivacyError: no recoding keeps suppression within the request's limit.
+        PrivacyError: no recoding keeps suppression within the request's limits.
     """
-    units, tables = _by_course(frames, plan) if plan.course_scope else _by_learner(frames, plan)
-    kept = units
-    recoding = None
-    levels: dict[str, Levels] = {table.name: {} for table in tables}
-    while (raised := _raised(tables, kept, levels, plan)) or recoding is None:
+    world = make_world(frames, plan)
+    kept, fit = everyone(world), None
+    levels: dict[str, Levels] = {table.name: {} for table in world.tables()}
+    while (raised := _raised(world, kept, levels, plan)) or fit is None:
         levels = {name: {**levels[name], **raised.get(name, {})} for name in levels}
-        recoding, failing = _search(units, tables, levels, plan)
-        kept = _collect(suppress(_lazy(units), _lazy(failing), by=_tuple(plan)))
-    labels = {
-        hierarchy.name: _lazy(
-            pl.DataFrame({"leaf": hierarchy.leaves, "label": hierarchy.label_of(level)})
-        )
-        for hierarchy, level in zip(plan.quasi_identifiers, recoding.levels, strict=True)
-    }
-    lost = units.join(kept, on=[LEARNER, _CELL], how="anti")
-    return Extract(
-        tables={t.name: _released(t, kept, levels[t.name], labels) for t in tables},
-        recoding=recoding,
-        levels=levels,
-        learners=units[LEARNER].n_unique(),
-        affected=lost[LEARNER].n_unique(),
+        if fit is None or plan.bounded:
+            fit = _fit(world, levels, plan)
+        kept = fit.kept
+    return _extract(world, fit, levels, plan)
+
+
+def _fit(world: World, levels: dict[str, Levels], plan: Plan) -> _Fit:
+    """The first attempt within the limits.
+
+    Raises:
+        PrivacyError: there is none.
+    """
+    refusal = (
+        "no generalization keeps suppression within its limits: raise suppression_limit or "
+        "item_suppression_limit, lower k or m, loosen l, t or the maximum share, or leave out a "
+        "quasi-identifier or small items"
     )
+    first = None
+    for strictness in _attempts(world, plan):
+        try:
+            fit = _attempt(world, levels, plan, strictness)
+        except NoRecodingError as error:
+            first = first or str(error)
+            continue
+        if _within_limits(world, fit.kept, plan):
+            return fit
+        first = refusal
+    raise PrivacyError(first or refusal)
 
 
-def _by_course(
-    frames: Mapping[str, pl.DataFrame], plan: Plan
-) -> tuple[pl.DataFrame, tuple[_Table, ...]]:
-    """Course scope: the unit is a learner in an item; the class stands on each enrolment."""
-    assert plan.item is not None  # course scope requires the view enrolments
-    quasi = [hierarchy.name for hierarchy in plan.quasi_identifiers]
-    rows = frames["enrolments"].with_columns(pl.col(plan.item).alias(_CELL))
-    if quasi:
-        rows = rows.join(frames["learners"].select(LEARNER, *quasi), on=LEARNER, how="inner")
-    table = _Table("enrolments", rows, (plan.item, *quasi), plan.enrolment_ladders, plan.item)
-    return rows.select(LEARNER, _CELL, *quasi), (table,)
+@dataclass(frozen=True, slots=True)
+class _Strictness:
+    """How carefully classes are made.
+
+    Attributes:
+        floor: the class size asked for.
+        limit: learners that recoding may leave out.
+        row_share: rows of a class that may fail within their items; see `recode`.
+        tightened: a factor on t.
+    """
+
+    floor: int
+    limit: int
+    row_share: float
+    tightened: float
 
 
-def _by_learner(
-    frames: Mapping[str, pl.DataFrame], plan: Plan
-) -> tuple[pl.DataFrame, tuple[_Table, ...]]:
-    """Release scope: the unit is a learner; the cell is the exact set of released items."""
-    quasi = tuple(hierarchy.name for hierarchy in plan.quasi_identifiers)
-    tables, cells = [], None
-    if plan.request.release.enrolments and plan.item is not None:
-        enrolments = frames["enrolments"]
-        if "learners" in frames:
-            enrolments = enrolments.join(frames["learners"], on=LEARNER, how="semi")
-        sets = exact_item_sets(enrolments, learner=LEARNER, item=plan.item)
-        cells = sets.rename({"item_set": _CELL})
-        rows = enrolments.join(cells, on=LEARNER, how="inner")
-        tables.append(_Table("enrolments", rows, (plan.item,), plan.enrolment_ladders, plan.item))
-    if cells is None:
-        learners = frames["learners"].with_columns(pl.lit(0, pl.Int64).alias(_CELL))
+def _attempts(world: World, plan: Plan) -> Iterator[_Strictness]:
+    """Ever stricter ways to make classes.
+
+    Larger classes hide more items, and so do classes that are split with an eye on them. What
+    recoding does not leave out is left for what items and the released distributions force out.
+    """
+    learners, k = len(world.learners.rows), plan.terms.k
+    rows = 0 if world.enrolments is None else len(world.enrolments.rows)
+    budget = plan.suppression_budget(learners)
+    share = budget / max(rows, 1) if plan.course_scope else plan.terms.item_suppression_limit
+    if plan.items_as_cells:
+        # Only a reference distribution that suppression itself has moved can fail here.
+        yield _Strictness(k, budget, share, 1.0)
+        yield from (_Strictness(k, budget // 2, share, factor) for factor in (0.9, 0.8, 0.6))
+        return
+    if plan.terms.recoding == "local":
+        for part, factor in ((2.0, 1.0), (1.0, 1.0), (0.5, 0.9), (0.0, 0.8)):
+            yield _Strictness(k, budget // 2, min(1.0, share * part), factor)
     else:
-        learners = cells.join(frames["learners"], on=LEARNER) if "learners" in frames else cells
-    # Without any learner column the table still says who is in the release.
-    tables.insert(0, _Table("learners", learners, quasi, plan.learner_ladders, None))
-    return learners.select(LEARNER, _CELL, *quasi), tuple(tables)
+        yield _Strictness(k, budget, share, 1.0)
+    for doubling in range(1, max(2, math.ceil(math.log2(max(learners / k, 1))) + 1)):
+        factor = max(0.5, 1 - doubling / 10)
+        yield _Strictness(k << doubling, budget >> doubling, share, factor)
+
+
+def _attempt(
+    world: World,
+    levels: dict[str, Levels],
+    plan: Plan,
+    strictness: _Strictness,
+) -> _Fit:
+    """Recode for classes of at least the floor's size, then drop what does not hold."""
+    floor, tightened = strictness.floor, strictness.tightened
+    limit, row_share = strictness.limit, strictness.row_share
+    of_class = [KAnonymity(floor)]
+    if plan.course_scope:
+        # A class across items is nothing that the attacker sees: no pseudonym joins two items.
+        models = [*of_class, *plan.models, *_tighter(plan.closeness, tightened)]
+        recoded = recode(
+            world,
+            levels,
+            plan,
+            models if plan.items_as_cells else of_class,
+            suppression_limit=limit,
+            row_share=row_share,
+        )
+        labels = classified(world, recoded, plan)
+        each = [KAnonymity(plan.terms.k), *plan.models, *plan.closeness]
+        return _Fit(recoded, floor, within_items(world, labels, levels, plan, each), labels)
+    own = {ladder.name for ladder in plan.learner_ladders}
+    of_learner = [model for model in plan.closeness if model.column in own]
+    of_row = [model for model in plan.closeness if model.column not in own]
+    recoded = recode(
+        world,
+        levels,
+        plan,
+        [*of_class, *plan.models, *_tighter(of_learner, tightened)],
+        suppression_limit=limit,
+        row_share=row_share,
+    )
+    labels = classified(world, recoded, plan)
+    kept = across_items(
+        world, labels, levels, plan, models=[*plan.models, *of_learner], closeness=of_row
+    )
+    return _Fit(recoded, floor, kept, labels)
+
+
+def _tighter(models: tuple[TCloseness, ...] | list[TCloseness], factor: float) -> list[Model]:
+    return [replace(model, t=model.t * factor) for model in models]
+
+
+def _within_limits(world: World, kept: Kept, plan: Plan) -> bool:
+    """Whether no more was left out than asked; somebody must be left."""
+    learners = len(world.learners.rows)
+    budget = plan.suppression_budget(learners)
+    if not kept.learners.any():
+        return False
+    if plan.course_scope:
+        # A learner who loses several enrolments counts several times: on the safe side.
+        return int((~kept.enrolments).sum()) <= budget
+    rows, lost = _rows_left_out(world, kept)
+    return learners - int(kept.learners.sum()) <= budget and lost <= plan.item_budget(rows)
+
+
+def _rows_left_out(world: World, kept: Kept) -> tuple[int, int]:
+    """Rows of the learners who stay, and how many of these were dropped."""
+    if world.enrolments is None:
+        return 0, 0
+    stays = world.learners.rows.filter(pl.Series(kept.learners, dtype=pl.Boolean))[LEARNER]
+    theirs = world.enrolments.rows[LEARNER].is_in(stays.implode()).to_numpy()
+    return int(theirs.sum()), int((theirs & ~kept.enrolments).sum())
 
 
 def _raised(
-    tables: tuple[_Table, ...], kept: pl.DataFrame, levels: Mapping[str, Levels], plan: Plan
+    world: World, kept: Kept, levels: Mapping[str, Levels], plan: Plan
 ) -> dict[str, Levels]:
     """The levels that must rise for the combinations of the kept rows to be frequent enough."""
     raised: dict[str, Levels] = {}
-    for table in tables:
+    for table in _with_values(world, plan):
         fitted = coarsen(
-            table.of(kept),
+            kept.of(table),
             table.ladders,
             item=table.item,
             learner=LEARNER,
             k=plan.terms.k,
-            maximum_share=plan.terms.maximum_share,
+            models=plan.models_by_column(),
             at_least=levels[table.name],
         )
         higher = {item: new for item, new in fitted.items() if levels[table.name].get(item) != new}
+        if not plan.course_scope:
+            higher |= _made_even({**levels[table.name], **fitted}, table, plan.bounded)
         if higher:
             raised[table.name] = higher
     return raised
 
 
-def _search(
-    units: pl.DataFrame, tables: tuple[_Table, ...], levels: Mapping[str, Levels], plan: Plan
-) -> tuple[Recoding, pl.DataFrame]:
-    """The best recoding at these levels, and the tuples that it suppresses."""
-    by = _tuple(plan)
-    sensitive: dict[str, pl.DataFrame] = {}
-    for table in tables:
-        labelled = apply_levels(table.rows, table.ladders, levels[table.name], item=table.item)
-        values = labelled.select(LEARNER, _CELL, *(ladder.name for ladder in table.ladders)).join(
-            units, on=[LEARNER, _CELL], how="inner"
-        )
-        for column in plan.terms.maximum_share:
-            if column in labelled.columns:
-                shown = values.filter(pl.col(column) != WITHHELD).rename({column: VALUE})
-                sensitive[column] = _collect(
-                    count_learners(_lazy(shown), by=[*by, VALUE], learner=LEARNER, name=_COUNT)
-                )
-    counts = _collect(count_learners(_lazy(units), by=by, learner=LEARNER, name=_COUNT))
-    histogram, tuples = histogram_from_counts(
-        counts, plan.quasi_identifiers, cell=_CELL, learners=_COUNT, sensitive=sensitive, orders={}
+def _made_even(levels: Levels, table: Table, bounded: frozenset[str]) -> dict[str, tuple[int, ...]]:
+    """Items whose levels of bounded columns must rise to those of the others; `*` may stand apart.
+
+    Where pseudonyms link items, a value and its own ancestor would count as two values.
+    """
+    even = {item: list(node) for item, node in levels.items()}
+    for j, ladder in enumerate(table.ladders):
+        if ladder.name in bounded:
+            shown = [node[j] for node in even.values() if node[j] < ladder.height]
+            for node in even.values():
+                if node[j] < ladder.height:
+                    node[j] = max(shown)
+    return {item: tuple(node) for item, node in even.items() if tuple(node) != levels[item]}
+
+
+def _with_values(world: World, plan: Plan) -> tuple[Table, ...]:
+    """The tables that leave with values: under course scope no learner table leaves."""
+    return tuple(t for t in world.tables() if t.item is not None or not plan.course_scope)
+
+
+def _extract(world: World, fit: _Fit, levels: dict[str, Levels], plan: Plan) -> Extract:
+    names = [hierarchy.name for hierarchy in plan.quasi_identifiers]
+    tables = {}
+    for table in _with_values(world, plan):
+        item = [] if table.item is None else [table.item]
+        stays = fit.kept.learners if table.item is None else fit.kept.enrolments
+        rows = table.labelled(levels[table.name])
+        carries_class = table.item is None or plan.course_scope
+        if carries_class:
+            rows = rows.with_columns(fit.labels[released(name)].alias(name) for name in names)
+        rows = rows.filter(pl.Series(stays, dtype=pl.Boolean))
+        others = [*item, *(ladder.name for ladder in table.ladders)]
+        for name, decimals in plan.microaggregated(table.name).items():
+            means = microaggregate_rows(
+                rows, column=name, by=others, learner=LEARNER, k=plan.terms.k, decimals=decimals
+            )
+            rows, others = rows.with_columns(means), [*others, name]
+        quasi = names if carries_class else []
+        tables[table.name] = rows.select(LEARNER, *item, *quasi, *others[len(item) :])
+    rows_before, lost = _rows_left_out(world, fit.kept)
+    return Extract(
+        tables=tables,
+        recoded=fit.recoded,
+        floor=fit.floor,
+        levels=levels,
+        world=world,
+        kept=fit.kept,
+        affected=_affected(world, fit.kept, plan),
+        rows=rows_before,
+        rows_left_out=lost,
     )
-    try:
-        recoding = optimal_recoding(
-            histogram,
-            plan.quasi_identifiers,
-            plan.models,
-            # A learner who loses several enrolments counts several times: on the safe side.
-            suppression_limit=plan.suppression_budget(units[LEARNER].n_unique()),
-            weights=plan.weights,
-        )
-    except NoRecodingError as error:
-        raise PrivacyError(str(error)) from None
-    return recoding, tuples.filter(pl.Series(recoding.suppressed_tuples))
 
 
-def _released(
-    table: _Table, kept: pl.DataFrame, levels: Levels, labels: Mapping[str, Frame]
-) -> pl.DataFrame:
-    """The rows of the kept units, recoded and binned."""
-    rows = apply_levels(table.of(kept), table.ladders, levels, item=table.item)
-    own = {name: frame for name, frame in labels.items() if name in table.keys}
-    names = (*table.keys, *(ladder.name for ladder in table.ladders))
-    return _collect(recode(_lazy(rows), own)).select(LEARNER, *names)
-
-
-def _tuple(plan: Plan) -> list[str]:
-    return [*(hierarchy.name for hierarchy in plan.quasi_identifiers), _CELL]
-
-
-def _lazy(frame: pl.DataFrame) -> Frame:
-    return nw.from_native(frame.lazy())
-
-
-def _collect(frame: Frame) -> pl.DataFrame:
-    native: Any = frame.collect().to_native()
-    assert isinstance(native, pl.DataFrame)
-    return native
+def _affected(world: World, kept: Kept, plan: Plan) -> int:
+    if not plan.course_scope:
+        return int((~kept.learners).sum())
+    assert world.enrolments is not None
+    lost: NDArray[np.bool_] = ~kept.enrolments
+    return world.enrolments.rows.filter(pl.Series(lost, dtype=pl.Boolean))[LEARNER].n_unique()

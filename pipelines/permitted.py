@@ -15,7 +15,7 @@ from pipelines.governance.rights import open_registry, registry_digests, rights_
 from pipelines.keys import registry_key
 from pipelines.plan import Plan
 from pipelines.settings import Workspace
-from pipelines.views import LEARNER
+from pipelines.views import COURSE, LEARNER
 
 _DIGEST = "_digest"
 
@@ -54,10 +54,12 @@ def permitted(
     key = registry_key(workspace.root)
     records = rights_records(open_registry(workspace.database), source=plan.request.source)
     if plan.item is not None:
-        records = _with_items_of(frames["enrolments"][plan.item].unique(), records)
+        records = _with_items_of(frames["enrolments"][COURSE].unique(), records)
     policy = workspace.policy
-    on = [LEARNER] if plan.item is None else [LEARNER, plan.item]
-    pairs = frames["learners" if plan.item is None else "enrolments"].select(on)
+    # Rights name courses, whatever the released item is made of.
+    course = None if plan.item is None else COURSE
+    on = [LEARNER] if course is None else [LEARNER, course]
+    pairs = frames["learners" if course is None else "enrolments"].select(on).unique()
     learners = pairs[LEARNER].unique()
     known_as = pl.DataFrame({LEARNER: learners, _DIGEST: registry_digests(learners, key)})
 
@@ -80,10 +82,10 @@ def permitted(
         people = decide(learners.to_frame(), None)
         counts["learners"] = people.counts
         pairs = pairs.join(people.allowed, on=LEARNER, how="semi")
-    decided = decide(pairs, plan.item)
+    decided = decide(pairs, course)
     if plan.item is not None:
         counts["enrolments"] = decided.counts
-    items = None if plan.item is None else frames["enrolments"][plan.item].unique()
+    items = None if course is None else frames["enrolments"][course].unique()
     counts["restrictions_without_effect"] = _without_effect(records, known_as[_DIGEST], items)
     if decided.allowed.is_empty():
         raise RightsError(

@@ -3,25 +3,18 @@
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Final
+from fractions import Fraction
 
+from anonymizer.closeness import TCloseness
 from anonymizer.errors import HierarchyError
 from anonymizer.hierarchy import Hierarchy
-from anonymizer.models import KAnonymity, MaximumShare, Model
-from pipelines.errors import SourceError
-from schemas.declaration import Family, View, ViewColumn
+from pipelines.errors import RequestError, SourceError
+from pipelines.ladders import HierarchyRows, ladder_of
+from pipelines.promised import ColumnModel, closeness_of, in_order, models_of
+from schemas.declaration import Family, View
 from schemas.policy import Terms, requested
 from schemas.request import ExtractRequest
-from schemas.roles import MISSING, Aggregate, Grain, Role
-
-_NEVER_NULL: Final = (
-    Aggregate.SUM,
-    Aggregate.COUNT,
-    Aggregate.COUNT_DISTINCT,
-    Aggregate.COUNT_WEEKS,
-)
-HierarchyRows = Mapping[str, Sequence[Sequence[str]]]
-"""File name -> the rows of a hierarchy table: leaf, level 1, ..., `*`."""
+from schemas.roles import Grain, Role
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,9 +27,11 @@ class Plan:
         family: what the source is.
         quasi_identifiers: one hierarchy a requested quasi-identifier, in request order.
         weights: how much each of them counts in the loss, in the same order.
-        learner_ladders: of the other requested columns of the view `learners`.
-        enrolment_ladders: of the sensitive columns and measures of the view `enrolments`.
-        models: what every class must satisfy.
+        learner_ladders: of the other requested columns of the view `learners`, means excepted.
+        enrolment_ladders: of the sensitive columns and measures of the view `enrolments`, means
+            excepted.
+        models: what every group must satisfy besides k: shares and l-diversity.
+        closeness: t-closeness, which each item of a group must satisfy.
     """
 
     request: ExtractRequest
@@ -46,19 +41,58 @@ class Plan:
     weights: tuple[float, ...]
     learner_ladders: tuple[Hierarchy, ...]
     enrolment_ladders: tuple[Hierarchy, ...]
-    models: tuple[Model, ...]
+    models: tuple[ColumnModel, ...]
+    closeness: tuple[TCloseness, ...]
 
     @property
     def item(self) -> str | None:
-        """The item column of the view `enrolments`; None where the family has no such view."""
+        """The item column that the request names, or else the first of the view `enrolments`.
+
+        None where the family has no such view.
+        """
         view = self.family.views.get("enrolments")
-        columns = {} if view is None else view.columns
-        return next((n for n, c in columns.items() if c.role is Role.ITEM), None)
+        items = () if view is None else view.items()
+        named = [name for name in items if name in self.request.release.enrolments]
+        return next(iter([*named, *items]), None)
 
     @property
     def course_scope(self) -> bool:
         """Whether pseudonyms differ by course."""
         return self.request.release.pseudonyms == "course"
+
+    @property
+    def items_as_cells(self) -> bool:
+        """Whether the search itself counts classes within each item.
+
+        So it is where no pseudonym joins two items and one level fits all. Local recoding gives a
+        learner one class in all items, and items are looked at afterwards.
+        """
+        return self.course_scope and self.terms.recoding == "global"
+
+    @property
+    def bounded(self) -> frozenset[str]:
+        """The sensitive columns that a model is about."""
+        return frozenset(model.column for model in (*self.models, *self.closeness))
+
+    def models_by_column(self) -> dict[str, list[ColumnModel]]:
+        """What each bounded column must satisfy; closeness is no matter of a whole item."""
+        found: dict[str, list[ColumnModel]] = {}
+        for model in self.models:
+            found.setdefault(model.column, []).append(model)
+        return found
+
+    def orders(self) -> dict[str, tuple[str, ...]]:
+        """Bounded column -> every label that it may be released with, in declared order."""
+        ladders = (*self.learner_ladders, *self.enrolment_ladders)
+        return {ladder.name: in_order(ladder) for ladder in ladders if ladder.name in self.bounded}
+
+    def microaggregated(self, view: str) -> dict[str, int]:
+        """The requested columns of a view that are released as means, with their decimals."""
+        release = self.request.release
+        columns = requested(self.request, self.family)
+        names = release.learners if view == "learners" else release.enrolments
+        rules = {name: columns[name].microaggregate for name in names}
+        return {name: rule.decimals for name, rule in rules.items() if rule is not None}
 
     def views(self) -> dict[str, tuple[str, ...]]:
         """The views to assemble, each with its columns.
@@ -75,7 +109,11 @@ class Plan:
 
     def suppression_budget(self, learners: int) -> int:
         """How many learners may be left out."""
-        return math.floor(self.terms.suppression_limit * learners)
+        return _share_of(self.terms.suppression_limit, learners)
+
+    def item_budget(self, rows: int) -> int:
+        """How many rows the learners who stay may lose."""
+        return _share_of(self.terms.item_suppression_limit, rows)
 
 
 def make_plan(
@@ -90,22 +128,28 @@ def make_plan(
 
     def ladders(names: Sequence[str], *roles: Role) -> tuple[Hierarchy, ...]:
         chosen = [name for name in names if columns[name].role in roles]
-        return tuple(_hierarchy(name, columns[name], hierarchy_rows) for name in chosen)
+        try:
+            found = [ladder_of(name, columns[name], hierarchy_rows) for name in chosen]
+        except HierarchyError as error:
+            raise SourceError(str(error)) from None
+        return tuple(ladder for ladder in found if ladder is not None)
 
     release = request.release
     quasi_identifiers = ladders(release.learners, Role.QUASI_IDENTIFIER)
+    learner_ladders = ladders(release.learners, Role.SENSITIVE, Role.MEASURE)
+    enrolment_ladders = ladders(release.enrolments, Role.SENSITIVE, Role.MEASURE)
+    by_name = {ladder.name: ladder for ladder in (*learner_ladders, *enrolment_ladders)}
+    _require_values(request, terms, by_name)
     return Plan(
         request=request,
         terms=terms,
         family=family,
         quasi_identifiers=quasi_identifiers,
         weights=tuple(release.weights.get(h.name, 1.0) for h in quasi_identifiers),
-        learner_ladders=ladders(release.learners, Role.SENSITIVE, Role.MEASURE),
-        enrolment_ladders=ladders(release.enrolments, Role.SENSITIVE, Role.MEASURE),
-        models=(
-            KAnonymity(terms.k),
-            *(MaximumShare(name, share) for name, share in terms.maximum_share.items()),
-        ),
+        learner_ladders=learner_ladders,
+        enrolment_ladders=enrolment_ladders,
+        models=models_of(terms, by_name),
+        closeness=closeness_of(terms, by_name),
     )
 
 
@@ -124,12 +168,14 @@ def _view_needs(family: Family, view: View, names: Sequence[str]) -> list[tuple[
     own = [*view.where, *view.exclude, *view.order_by]
     pairs = [(view.table, column) for column in own]
     per_item = [family.item, *([view.run] if view.run else [])]
+    per_item += [part for name in names for part in view.columns[name].columns]
     tables = {view.table}
     for name in names:
         column = view.columns[name]
         table = column.table or view.table
         tables.add(table)
-        pairs += [(table, column.column or name), *((table, c) for c in column.where)]
+        own = [*column.sources(name), *column.where]
+        pairs += [(table, source) for source in own]
     if view.grain is Grain.LEARNER_COURSE:
         for table in tables:
             declared = family.tables[table].columns
@@ -146,19 +192,28 @@ def _learner_key(family: Family, table: str) -> str:
     return key
 
 
-def _hierarchy(name: str, column: ViewColumn, rows: HierarchyRows) -> Hierarchy:
-    """The generalization hierarchy of a view column.
+def _require_values(
+    request: ExtractRequest, terms: Terms, ladders: Mapping[str, Hierarchy]
+) -> None:
+    """Refuse values that no hierarchy has; the family's own text can't tell, its tables can."""
+    asked = [
+        *((f"maximum_share.{name}", name, values) for name, values in terms.protected.items()),
+        *(
+            (f"statistics.{i}", s.column, s.values)
+            for i, s in enumerate(request.release.statistics)
+        ),
+    ]
+    for key, name, values in asked:
+        ladder = ladders.get(name)
+        if ladder is None:
+            raise RequestError(f"{key}: {name} is released as means; name a column of values")
+        if unknown := [value for value in values if value not in ladder.leaves]:
+            raise RequestError(
+                f"{key}.values: {name} has no value {', '.join(unknown)}; "
+                f"it has: {', '.join(ladder.leaves[:20])}"
+            )
 
-    Unknown values get a leaf of their own, unless the declaration names one of its own leaves for
-    them, or the column is a count, which is never unknown.
-    """
-    leaf = column.missing == MISSING and column.aggregate not in _NEVER_NULL
-    try:
-        if column.bins is not None:
-            return Hierarchy.from_bins(name, column.bins.edges, missing=leaf)
-        if column.hierarchy is not None:
-            return Hierarchy.from_rows(name, rows[column.hierarchy], missing=leaf)
-        assert column.values is not None  # the declaration gives exactly one of the three
-        return Hierarchy.flat(name, column.values, missing=leaf)
-    except HierarchyError as error:
-        raise SourceError(str(error)) from None
+
+def _share_of(share: float, number: int) -> int:
+    """The floor of a share, read as the decimal that it is written as."""
+    return math.floor(Fraction(repr(share)) * number)

@@ -5,11 +5,16 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
+from anonymizer.local import LocalRecoding
+from pipelines.figures import bias_figures, risk_figures, utility_figures
 from pipelines.microdata import Extract
 from pipelines.package import Described
 from pipelines.permitted import Permitted
 from pipelines.plan import Plan
 from pipelines.sources.quarantine import Quarantine
+from pipelines.world import World
 from schemas.manifest import LEARNER_KEY, Approval, Promise, render_approval
 
 APPROVAL_FILE = "approval.json"
@@ -24,8 +29,10 @@ def write_steward_files(
     quarantine: Quarantine,
     rights: Permitted,
     extract: Extract,
+    platform: World,
+    generator: np.random.Generator,
 ) -> None:
-    """Write what was approved, quarantined, refused by rights, and suppressed.
+    """Write what was approved, quarantined, refused by rights and suppressed, and what it risks.
 
     Args:
         folder: an empty folder that only its owner can read.
@@ -35,6 +42,8 @@ def write_steward_files(
         quarantine: rows put aside, by reason.
         rights: what the registry decided.
         extract: the recoding and what it cost.
+        platform: every learner of the source, permitted or not.
+        generator: for simulated attacks.
     """
     (folder / APPROVAL_FILE).write_text(_approval(promise, tables), encoding="utf-8")
     (folder / "quarantine").mkdir()
@@ -43,21 +52,25 @@ def write_steward_files(
         folder / "eligibility.json",
         {"cut_off": promise.cut_off, "purpose": plan.request.purpose, **rights.decided},
     )
-    recoding = extract.recoding
-    _write_json(
-        folder / "recoding.json",
-        {
-            "quasi_identifiers": {
-                h.name: level
-                for h, level in zip(plan.quasi_identifiers, recoding.levels, strict=True)
-            },
-            "levels": extract.levels,
-            "loss": recoding.loss,
-            "classes": recoding.classes,
-            "learners_before": extract.learners,
-            "learners_who_lost_a_row": extract.affected,
+    _write_json(folder / "recoding.json", _recoding(extract, plan))
+    _write_json(folder / "utility.json", utility_figures(extract, plan))
+    _write_json(folder / "risk.json", risk_figures(extract, plan, platform, generator))
+    _write_json(folder / "bias.json", {"statistics": bias_figures(extract, plan)})
+
+
+def _recoding(extract: Extract, plan: Plan) -> dict[str, Any]:
+    """The levels of each quasi-identifier: one, or those that occur where they differ by class."""
+    found = extract.recoded.found
+    levels = found.generalization.levels
+    return {
+        "recoding": plan.terms.recoding,
+        "method": found.method if isinstance(found, LocalRecoding) else "optimal full-domain",
+        "quasi_identifiers": {
+            hierarchy.name: sorted(set(levels[:, j].tolist()))
+            for j, hierarchy in enumerate(plan.quasi_identifiers)
         },
-    )
+        "levels": extract.levels,
+    }
 
 
 def _approval(promise: Promise, tables: Sequence[Described]) -> str:
@@ -77,6 +90,11 @@ def _approval(promise: Promise, tables: Sequence[Described]) -> str:
             maximum_share=promise.maximum_share,
             suppression_limit=promise.suppression_limit,
             tables=roles,
+            recoding=promise.recoding,
+            protected=promise.protected,
+            diversity=promise.diversity,
+            closeness=promise.closeness,
+            item_suppression_limit=promise.item_suppression_limit,
         )
     )
 

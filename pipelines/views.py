@@ -1,22 +1,30 @@
 """From staged raw tables to the releasable views, still under raw ids: conform and aggregate."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 import narwhals as nw
 import polars as pl
 
 from anonymizer.hierarchy import Hierarchy, bin_expr
+from pipelines.item_labels import dated, joined
+from pipelines.ladders import edges_of
 from pipelines.passes import Frame, admit, aggregate, deduplicate, one_row, with_learner_row
 from pipelines.plan import Plan
 from pipelines.sources.quarantine import Quarantine, Reason
 from pipelines.sources.tables import ROW
 from schemas.declaration import Family, View, ViewColumn
-from schemas.roles import Aggregate, Grain
+from schemas.roles import Aggregate, Grain, Role
 
 LEARNER = "learner"
 """The learner column of a view: the raw id until it is pseudonymized."""
 
+COURSE = "_course"
+"""The raw item of an enrolment, by which rights are recorded, whatever the item that is released
+is made of."""
+
 _OWN_ROW = (Aggregate.FIRST, Aggregate.LAST)
+_UNIT = "_unit"
+_TIME = "_time"
 
 
 def assemble(
@@ -31,8 +39,9 @@ def assemble(
             hierarchy.
 
     Returns:
-        View name -> one row a learner, or a learner and item: `learner`, the item column, and the
-        requested columns as leaf labels of their hierarchies. No nulls.
+        View name -> one row a learner, or a learner and item: `learner`, in `enrolments` `_course`
+        and the item column, and the requested columns as leaf labels of their hierarchies. No
+        nulls, but in microaggregated columns: these are numbers still, null where unknown.
     """
     conformed = _conform(tables, plan.family, quarantine)
     chosen = (*plan.quasi_identifiers, *plan.learner_ladders, *plan.enrolment_ladders)
@@ -80,27 +89,47 @@ def _conform(
 def _raw_view(
     tables: Mapping[str, Frame], family: Family, view: View, names: tuple[str, ...]
 ) -> Frame:
-    """The view's rows with raw values: one row a learner, or a learner and item."""
-    unit = [family.learner] if view.grain is Grain.LEARNER else [family.learner, family.item]
-    admitted = admit(tables[view.table], where=view.where, exclude=view.exclude, by=unit)
-    spine = one_row(admitted, by=unit, order_by=view.order_by)
+    """The view's rows with raw values: one row a learner, or a learner and item.
+
+    An item of several columns divides a learner's rows in a course; a coarse time does not: it is
+    the time of the one row that leaves.
+    """
+    raw_unit = [family.learner] if view.grain is Grain.LEARNER else [family.learner, family.item]
+    admitted = admit(tables[view.table], where=view.where, exclude=view.exclude, by=raw_unit)
+    item = next((view.columns[n] for n in names if view.columns[n].role is Role.ITEM), None)
+    parts = () if item is None else item.columns or (family.item,)
+    unit = [family.learner] if item is None else [family.learner, _UNIT]
+    spine = one_row(_with_unit(admitted, parts), by=unit, order_by=view.order_by)
     own = {n: view.columns[n] for n in names if _stands_in_own_row(view, view.columns[n])}
+    run = [view.run] if view.run is not None and view.run not in parts else []
+    aside = {} if item is None else {COURSE: family.item}
+    if item is not None and item.time is not None:
+        aside[_TIME] = item.time
     selected = spine.select(
         ROW,
         nw.col(family.learner).alias(LEARNER),
-        *(nw.col(column.column or name).alias(name) for name, column in own.items()),
-        *(nw.col(key).alias(_key_alias(key)) for key in [*unit, *([view.run] if view.run else [])]),
+        *(_own_value(name, column) for name, column in own.items()),
+        *(nw.col(source).alias(name) for name, source in aside.items()),
+        *(nw.col(key).alias(_key_alias(key)) for key in [*unit, *run]),
     )
     for name in names:
         if name not in own:
-            values = _aggregated(tables, view, name, unit)
-            keys = [c for c in values.collect_schema().names() if c != name]
-            aliases = [_key_alias(key) for key in keys]
-            values = values.rename(dict(zip(keys, aliases, strict=True)))
+            rows = _with_unit(tables[view.columns[name].table or view.table], parts)
+            # The kept run only, where the table knows of runs.
+            known = rows.collect_schema().names()
+            by = [*unit, *(key for key in run if key in known)]
+            values = _aggregated(rows, view.columns[name], name, by)
+            aliases = [_key_alias(key) for key in by]
+            values = values.rename(dict(zip(by, aliases, strict=True)))
             selected = selected.join(values, on=aliases, how="left")
             if view.columns[name].aggregate not in _OWN_ROW:
                 selected = selected.with_columns(nw.col(name).fill_null(0))
-    return selected.select(ROW, LEARNER, *names)
+    return selected.select(ROW, LEARNER, *aside, *names)
+
+
+def _with_unit(rows: Frame, parts: Sequence[str]) -> Frame:
+    """Rows with their item, where the view has items; the item's time is none of it."""
+    return rows.with_columns(joined(parts).alias(_UNIT)) if parts else rows
 
 
 def _key_alias(key: str) -> str:
@@ -108,17 +137,17 @@ def _key_alias(key: str) -> str:
     return f"_key_{key}"
 
 
+def _own_value(name: str, column: ViewColumn) -> nw.Expr:
+    source = _UNIT if column.role is Role.ITEM else column.column or name
+    return nw.col(source).alias(name)
+
+
 def _stands_in_own_row(view: View, column: ViewColumn) -> bool:
     same_table = column.table is None or column.table == view.table
     return same_table and column.aggregate in _OWN_ROW and not column.where
 
 
-def _aggregated(tables: Mapping[str, Frame], view: View, name: str, unit: list[str]) -> Frame:
-    column = view.columns[name]
-    rows = tables[column.table or view.table]
-    # The kept run only, where the table knows of runs.
-    known = rows.collect_schema().names()
-    by = [*unit, view.run] if view.run is not None and view.run in known else unit
+def _aggregated(rows: Frame, column: ViewColumn, name: str, by: list[str]) -> Frame:
     rows = admit(rows, where=column.where, exclude={}, by=by)
     return aggregate(
         rows, by=by, column=column.column or name, how=column.aggregate.value, name=name
@@ -130,7 +159,9 @@ def _label(
 ) -> pl.DataFrame:
     """Raw values as leaf labels; rows with a value outside its hierarchy are put aside."""
     columns = [name for name in raw.columns if name in view.columns]
-    frame = raw.with_columns(_leaf(name, view.columns[name]) for name in columns)
+    frame = raw.with_columns(_leaf(name, view.columns[name]) for name in columns).drop(
+        _TIME, strict=False
+    )
     for name in columns:
         if name in ladders:
             inside = pl.col(name).is_in(list(ladders[name].leaves))
@@ -144,7 +175,12 @@ def _label(
 
 
 def _leaf(name: str, column: ViewColumn) -> pl.Expr:
-    if column.bins is not None:
-        return bin_expr(name, column.bins.edges[0]).alias(name)
+    if (edges := edges_of(column)) is not None:
+        return bin_expr(name, edges[0]).alias(name)
+    if column.microaggregate is not None:
+        number = pl.col(name).cast(pl.Float64)
+        return pl.when(number.is_finite()).then(number).alias(name)
+    if column.period is not None:
+        return dated(name, _TIME, column.period).alias(name)
     text = pl.col(name).cast(pl.String)
     return text.replace(dict(column.relabel)).fill_null(column.missing).alias(name)

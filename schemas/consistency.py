@@ -11,7 +11,8 @@ from typing import TYPE_CHECKING, Final
 from schemas.roles import Aggregate, ColumnType, Grain, Role
 
 if TYPE_CHECKING:  # the values call these rules, so their module can't be imported here
-    from schemas.declaration import Family, View, ViewColumn
+    from schemas.declaration import ColumnDeclaration, Family
+    from schemas.view import View, ViewColumn
 
 _GRAINS: Final = {"learners": Grain.LEARNER, "enrolments": Grain.LEARNER_COURSE}
 _NUMBERS: Final = (ColumnType.INTEGER, ColumnType.NUMBER)
@@ -39,8 +40,15 @@ _FILTERS: Final = (Role.CATALOGUE, Role.TIME, Role.ITEM, Role.MEASURE)
 disability, would release that value under a milder role."""
 
 _PLAIN_ITEM: Final = frozenset({"role", "description", "table", "column", "special_category"})
-"""What a view may say of its item. Rights are recorded by the raw item: under another name of it
+_COMPOSITE_ITEM: Final = frozenset(
+    {"role", "description", "columns", "time", "period", "special_category"}
+)
+"""What a view may say of its items. Rights are recorded by the raw item: under another name of it
 they would be lost."""
+
+_ITEM_PARTS: Final = (Role.ITEM, Role.CATALOGUE, Role.TIME)
+_ITEM_TYPES: Final = (ColumnType.TEXT, ColumnType.INTEGER)
+_MOMENTS: Final = (ColumnType.TIMESTAMP, ColumnType.DATE)
 
 
 def faults_of(family: "Family") -> Iterator[str]:
@@ -77,9 +85,10 @@ def _column_faults(view: "View") -> Iterator[str]:
             yield f"{name}: choose another name of letters, digits and _; it starts with a letter"
         if column.role is Role.QUASI_IDENTIFIER and view.grain is not Grain.LEARNER:
             yield f"{name}: quasi-identifiers stand in views.learners"
-    items = sum(column.role is Role.ITEM for column in view.columns.values())
-    if items != (view.grain is Grain.LEARNER_COURSE):
-        yield "one item column in enrolments, none in learners"
+    items = view.items()
+    plain = sum(not view.columns[name].columns for name in items)
+    if plain != (view.grain is Grain.LEARNER_COURSE) or (items and not plain):
+        yield "one item column in enrolments, none in learners; further items say columns"
 
 
 def _source_faults(family: "Family", view: "View") -> Iterator[str]:
@@ -97,8 +106,8 @@ def _source_faults(family: "Family", view: "View") -> Iterator[str]:
     for name, column in view.columns.items():
         for fault in (*_role_faults(family, name, column), *_type_faults(family, name, column)):
             yield f"{name}: {fault}"
-        if column.role is Role.ITEM and not _is_plain_item(family, view, name):
-            yield f"{name}: the item leaves as it is: no relabel, missing, where or aggregate"
+        for fault in _item_faults(family, view, name) if column.role is Role.ITEM else ():
+            yield f"{name}: {fault}"
 
 
 def _role_faults(family: "Family", name: str, column: "ViewColumn") -> Iterator[str]:
@@ -117,17 +126,30 @@ def _type_faults(family: "Family", name: str, column: "ViewColumn") -> Iterator[
         yield "a sum needs an integer or number column"
     if how is Aggregate.COUNT_WEEKS and raw.type is not ColumnType.TIMESTAMP:
         yield "count_weeks needs a timestamp column"
-    if (how is Aggregate.SUM or how in _COUNTS) and column.bins is None:
-        yield "a count or a sum needs bins"
-    if column.bins is not None and how not in _COUNTS and not is_number:
-        yield "bins need an integer or number column"
+    if (how is Aggregate.SUM or how in _COUNTS) and not column.is_number:
+        yield "a count or a sum needs bins, log_bins or microaggregate"
+    if column.is_number and how not in _COUNTS and not is_number:
+        yield f"{column.domain}: the column behind it must be an integer or number"
 
 
-def _is_plain_item(family: "Family", view: "View", name: str) -> bool:
+def _item_faults(family: "Family", view: "View", name: str) -> Iterator[str]:
     column = view.columns[name]
-    own_table = column.table in {None, view.table}
-    is_item = (column.column or name) == family.item
-    return own_table and is_item and column.model_fields_set <= _PLAIN_ITEM
+    if column.model_fields_set - (_COMPOSITE_ITEM if column.columns else _PLAIN_ITEM):
+        yield "the item leaves as it is: no relabel, missing, where or aggregate"
+    if column.table not in {None, view.table} or family.item not in column.sources(name):
+        yield f"an item holds {view.table}.{family.item}, the item of the family"
+    raw = family.tables[view.table].columns
+    for part in column.columns:
+        if not _may_name_an_item(raw[part]) or raw[part].type not in _ITEM_TYPES:
+            yield f"columns: {part} must be text or integer, and an item, catalogue or time column"
+    if column.time is not None:
+        moment = raw[column.time]
+        if not _may_name_an_item(moment) or moment.type not in _MOMENTS:
+            yield f"time: {column.time} must be a time column of type timestamp or date"
+
+
+def _may_name_an_item(raw: "ColumnDeclaration") -> bool:
+    return raw.role in _ITEM_PARTS and not raw.special_category
 
 
 def _filters(view: "View") -> set[tuple[str, str]]:
@@ -140,7 +162,8 @@ def _filters(view: "View") -> set[tuple[str, str]]:
 def _uses(view: "View", learner: str, item: str) -> set[tuple[str, str]]:
     """The raw (table, column) pairs that a view reads, its keys in each of its tables included."""
     uses = _filters(view)
-    uses |= {(c.table or view.table, c.column or name) for name, c in view.columns.items()}
+    for name, column in view.columns.items():
+        uses |= {(column.table or view.table, raw) for raw in column.sources(name)}
     keys = [learner] if view.grain is Grain.LEARNER else [learner, item]
     return uses | {(table, key) for table in {t for t, _ in uses} | {view.table} for key in keys}
 

@@ -5,14 +5,29 @@ reads is declared here; what is not declared is never read.
 """
 
 import tomllib
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Annotated, Any, Self, TypeVar
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
 from schemas.consistency import faults_of
-from schemas.roles import MISSING, WITHHELD, Aggregate, ColumnType, Grain, Role
+from schemas.roles import ColumnType, Grain, Role
+from schemas.view import Bins, LogBins, Microaggregate, View, ViewColumn
 from schemas.violations import SchemaError, Violation, violations_of
+
+__all__ = [
+    "Bins",
+    "ColumnDeclaration",
+    "Family",
+    "LogBins",
+    "Microaggregate",
+    "TableDeclaration",
+    "View",
+    "ViewColumn",
+    "parse_family",
+    "parse_toml",
+    "toml_document",
+]
 
 _FROZEN = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
 _M = TypeVar("_M", bound=BaseModel)
@@ -87,100 +102,6 @@ class TableDeclaration(BaseModel):
         return next((n for n, c in self.columns.items() if c.role is Role.LEARNER_KEY), None)
 
 
-class Bins(BaseModel):
-    """A ladder of bins for a number, finest first; each coarser list is a subset of the finer.
-
-    `edges = [[1, 10, 100], [10]]` reads: level 0 has the bins below 1, [1, 10), [10, 100), and 100
-    or more; level 1 has below 10, and 10 or more; above the last level stands `*`.
-    """
-
-    model_config = _FROZEN
-    edges: tuple[tuple[float, ...], ...]
-    unit: str = ""
-
-    @model_validator(mode="after")
-    def _nested(self) -> Self:
-        for finer, coarser in zip(self.edges, self.edges[1:], strict=False):
-            if not set(coarser) <= set(finer):
-                raise ValueError("each coarser list of edges must be a subset of the finer one")
-        for edges in self.edges:
-            if not edges or list(edges) != sorted(set(edges)):
-                raise ValueError("edges must be non-empty and strictly increasing")
-        return self
-
-
-class ViewColumn(BaseModel):
-    """One releasable column of a view.
-
-    Attributes:
-        role: what it means for privacy; a request cannot change it.
-        table: the raw table it comes from; the view's own table where left out.
-        column: the raw column; the view column's own name where left out.
-        aggregate: how the raw rows of one (learner) or (learner, item) become one value.
-        where: raw column -> admitted values; other rows are not counted.
-        relabel: value -> released value, before any generalization.
-        missing: the released value where the source has none: a leaf of its own, or one of the
-            column's declared values. A count or a sum is 0 where no row exists.
-        bins: the ladder of a number; or
-        hierarchy: the name of a hierarchy table shipped beside the declaration; or neither: the
-            values, then `*`.
-        values: the closed domain for a column that is neither binned nor in a hierarchy.
-    """
-
-    model_config = _FROZEN
-    role: Role
-    description: str
-    table: str | None = None
-    column: str | None = None
-    aggregate: Aggregate = Aggregate.FIRST
-    where: Mapping[str, tuple[str, ...]] = Field(default_factory=dict)
-    relabel: Mapping[str, str] = Field(default_factory=dict)
-    missing: str = MISSING
-    bins: Bins | None = None
-    hierarchy: str | None = None
-    values: tuple[str, ...] | None = None
-    special_category: bool = False
-
-    @model_validator(mode="after")
-    def _one_domain(self) -> Self:
-        allowed = (Role.QUASI_IDENTIFIER, Role.ITEM, Role.SENSITIVE, Role.MEASURE)
-        if self.role not in allowed:
-            raise ValueError(f"a view column's role is one of {', '.join(allowed)}")
-        given = [x for x in (self.bins, self.hierarchy, self.values) if x is not None]
-        if self.role is not Role.ITEM and len(given) != 1:
-            raise ValueError("give exactly one of bins, hierarchy, values")
-        if self.bins is not None and self.missing != MISSING:
-            raise ValueError(f"a binned column's unknown value is {MISSING!r}")
-        if self.missing == WITHHELD:
-            raise ValueError(f"missing may not be {WITHHELD!r}: that label means withheld")
-        return self
-
-
-class View(BaseModel):
-    """A releasable table.
-
-    Attributes:
-        grain: learner (one row a learner) or learner-course (one row a learner and item).
-        table: the raw table whose rows say who is in the view.
-        where: raw column -> admitted values of that table.
-        exclude: raw column -> values; a (learner, item) with any such row is left out. Staff
-            accounts, for example, do not count as learners.
-        order_by: raw columns; of several rows the last in this order leaves (first in file order
-            where empty).
-        run: the raw column that names a run of the item; aggregates count the kept run only.
-    """
-
-    model_config = _FROZEN
-    grain: Grain
-    table: str
-    columns: Mapping[str, ViewColumn]
-    where: Mapping[str, tuple[str, ...]] = Field(default_factory=dict)
-    exclude: Mapping[str, tuple[str, ...]] = Field(default_factory=dict)
-    order_by: tuple[str, ...] = ()
-    run: str | None = None
-    description: str = ""
-
-
 class Family(BaseModel):
     """A kind of source: its raw tables, its learner and item keys, its releasable views.
 
@@ -213,10 +134,29 @@ class Family(BaseModel):
         return self
 
     def behind(self, name: str) -> ColumnDeclaration:
-        """The raw column that a view column comes from; view columns have distinct names."""
+        """The raw column that a view column comes from; view columns have distinct names.
+
+        Behind every item column stands the raw item.
+        """
         view = next(view for view in self.views.values() if name in view.columns)
         column = view.columns[name]
-        return self.tables[column.table or view.table].columns[column.column or name]
+        raw = self.item if column.role is Role.ITEM else column.column or name
+        return self.tables[column.table or view.table].columns[raw]
+
+    def unattributed(self, item: str, names: Iterable[str]) -> tuple[str, ...]:
+        """Which of the enrolments' columns can't leave with an item column of the same view.
+
+        An item of several columns divides a learner's rows in a course; a figure from a table that
+        lacks one of them would be told of each part, and would be true of none.
+        """
+        view = self.views["enrolments"]
+        parts = view.columns[item].columns
+        tables = {name: self.tables[view.columns[name].table or view.table] for name in names}
+        return tuple(
+            name
+            for name, table in tables.items()
+            if view.columns[name].role is not Role.ITEM and not set(parts) <= set(table.columns)
+        )
 
     def learner_table(self) -> str | None:
         """The table that lists the learners, if one does."""

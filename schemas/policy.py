@@ -6,19 +6,20 @@ declaration alone.
 
 import re
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from fnmatch import fnmatchcase
 from typing import Annotated, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, StrictBool, StrictInt
 
+from schemas.column_settings import column_settings
 from schemas.declaration import Family, ViewColumn
 from schemas.request import ExtractRequest, unknown_column
 from schemas.roles import Role
+from schemas.sensitive import Closeness, Diversity, OneSided, Share, ShareBound, Values
 from schemas.violations import SchemaError, Violation
 
 _FROZEN = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
-Share = Annotated[float, Field(gt=0, le=1, strict=True)]
 
 
 class KFloors(BaseModel):
@@ -31,11 +32,24 @@ class KFloors(BaseModel):
 
 
 class Limits(BaseModel):
-    """What a request may lose at most (share of learners), and the largest maximum share."""
+    """What a request may lose at most, and how sure of a value an attacker may become.
+
+    Attributes:
+        suppression: the largest share of learners that may be left out.
+        item_suppression: the largest share of (learner, item) rows.
+        maximum_share: the largest maximum share. A recursive (c, l)-diversity, which bounds the
+            share of the commonest value by c / (1 + c), must bound it as much.
+        t: the largest t of t-closeness; a t near 1 promises nothing.
+        one_sided: column -> the values that a one-sided maximum share of it must protect at least.
+            Which value does harm is the steward's decision: other columns may have none.
+    """
 
     model_config = _FROZEN
     suppression: Annotated[float, Field(ge=0, lt=1, strict=True)] = 0.2
+    item_suppression: Annotated[float, Field(ge=0, lt=1, strict=True)] = 0.5
     maximum_share: Share = 0.8
+    t: Annotated[float, Field(gt=0, lt=1, strict=True)] = 0.5
+    one_sided: Mapping[str, Values] = Field(default_factory=dict)
 
 
 class Budget(BaseModel):
@@ -65,17 +79,30 @@ class Policy(BaseModel):
 class Terms:
     """What a request and a policy together promise: every default filled in.
 
+    Every sensitive column has a maximum share, an l or a t.
+
     Attributes:
-        k: the least number of distinct learners in a class.
+        k: the least number of distinct learners in a group.
         m: how many of a learner's items the attacker knows.
         suppression_limit: share of learners that may be left out.
-        maximum_share: sensitive column -> largest share of one value in a class.
+        maximum_share: sensitive column -> largest share of one value in a group.
+        protected: column of `maximum_share` -> the values that it is about; all where left out.
+        diversity: sensitive column -> l-diversity of every group.
+        closeness: sensitive column -> how near every group is to everybody.
+        recoding: one level a quasi-identifier for everybody, or local.
+        item_suppression_limit: share of (learner, item) rows that may be left out; 0 under course
+            scope.
     """
 
     k: int
-    m: Literal[1, "full"]
+    m: Literal[1, 2, 3, "full"]
     suppression_limit: float
     maximum_share: Mapping[str, float]
+    protected: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    diversity: Mapping[str, Diversity] = field(default_factory=dict)
+    closeness: Mapping[str, Closeness] = field(default_factory=dict)
+    recoding: Literal["global", "local"] = "global"
+    item_suppression_limit: float = 0.0
 
 
 def authorize(request: ExtractRequest, policy: Policy, family: Family) -> Terms:
@@ -90,19 +117,40 @@ def authorize(request: ExtractRequest, policy: Policy, family: Family) -> Terms:
         *_people(request, policy),
         *_columns(request, family),
         *_privacy(request, policy, family),
+        *column_settings(request, policy.limits, requested(request, family)),
     ]
     if violations:
         raise SchemaError("request", violations)
     release, privacy = request.release, request.release.privacy
-    sensitive = [n for n, c in requested(request, family).items() if c.role is Role.SENSITIVE]
+    course = release.pseudonyms == "course"
+    shares = _shares(request, policy, family)
     return Terms(
         k=privacy.k or k_floor(request, policy, family),
-        m=1 if release.pseudonyms == "course" else "full",
+        m=1 if course else privacy.m or "full",
         suppression_limit=privacy.suppression_limit,
         maximum_share={
-            name: privacy.maximum_share.get(name, policy.limits.maximum_share) for name in sensitive
+            name: bound.share if isinstance(bound, OneSided) else bound
+            for name, bound in shares.items()
         },
+        protected={
+            name: bound.values for name, bound in shares.items() if isinstance(bound, OneSided)
+        },
+        diversity=privacy.l,
+        closeness=privacy.t,
+        recoding=release.recoding,
+        item_suppression_limit=0.0 if course else privacy.item_suppression_limit,
     )
+
+
+def _shares(request: ExtractRequest, policy: Policy, family: Family) -> dict[str, ShareBound]:
+    """The maximum shares asked for, and the policy's for what nothing else bounds."""
+    privacy = request.release.privacy
+    bounded = privacy.l.keys() | privacy.t.keys()
+    return {
+        name: privacy.maximum_share.get(name, policy.limits.maximum_share)
+        for name, column in requested(request, family).items()
+        if column.role is Role.SENSITIVE and (name in privacy.maximum_share or name not in bounded)
+    }
 
 
 def requested(request: ExtractRequest, family: Family) -> dict[str, ViewColumn]:
@@ -153,50 +201,50 @@ def _columns(request: ExtractRequest, family: Family) -> Iterator[Violation]:
             if name not in offered:
                 yield unknown_column(f"release.{view}", name, offered)
     if release.enrolments and "enrolments" in family.views:
-        columns = family.views["enrolments"].columns
-        items = [name for name, column in columns.items() if column.role is Role.ITEM]
-        absent = [name for name in items if name not in release.enrolments]
-        if absent:
-            yield Violation("release.enrolments", f"the item column is required: {absent[0]}")
+        yield from _items(request, family)
     if release.pseudonyms == "course" and not release.enrolments:
         yield Violation(
             "release.enrolments", "required with pseudonyms = course; there is no learner table"
         )
 
 
+def _items(request: ExtractRequest, family: Family) -> Iterator[Violation]:
+    """One item column must be requested, and nothing that it can't tell apart."""
+    view, names = family.views["enrolments"], request.release.enrolments
+    items = view.items()
+    named = [name for name in items if name in names]
+    if len(named) != 1:
+        yield Violation(
+            "release.enrolments", f"exactly one item column is required: {' or '.join(items)}"
+        )
+        return
+    known = [name for name in names if name in view.columns]
+    for name in family.unattributed(named[0], known):
+        yield Violation(
+            "release.enrolments", f"{name} can't be told apart by {named[0]}: leave one out"
+        )
+
+
 def _privacy(request: ExtractRequest, policy: Policy, family: Family) -> Iterator[Violation]:
     release, privacy = request.release, request.release.privacy
+    course = release.pseudonyms == "course"
     floor = k_floor(request, policy, family)
     if privacy.k is not None and privacy.k < floor:
         yield Violation("release.privacy.k", f"at least {floor} for this access and these columns")
-    if privacy.m is not None and privacy.m != (1 if release.pseudonyms == "course" else "full"):
-        yield Violation("release.privacy.m", "1 with pseudonyms = course, 'full' with release")
+    if privacy.m is not None and (privacy.m == 1) != course:
+        yield Violation(
+            "release.privacy.m", "1 with pseudonyms = course; 2, 3 or 'full' with release"
+        )
     if privacy.suppression_limit > policy.limits.suppression:
         limit = policy.limits.suppression
         yield Violation("release.privacy.suppression_limit", f"at most {limit}")
-    yield from _column_settings(request, policy, requested(request, family))
-
-
-def _column_settings(
-    request: ExtractRequest, policy: Policy, columns: Mapping[str, ViewColumn]
-) -> Iterator[Violation]:
-    def has_role(name: str, role: Role) -> bool:
-        return name in columns and columns[name].role is role
-
-    for name, share in request.release.privacy.maximum_share.items():
-        key = f"release.privacy.maximum_share.{name}"
-        if not has_role(name, Role.SENSITIVE):
-            yield Violation(key, "not a requested sensitive column")
-        elif share > policy.limits.maximum_share:
-            yield Violation(key, f"at most {policy.limits.maximum_share}")
-    for name in request.release.weights:
-        if not has_role(name, Role.QUASI_IDENTIFIER):
-            yield Violation(f"release.weights.{name}", "not a requested quasi-identifier")
-    if request.release.pseudonyms == "course":
-        for name in request.release.learners:
-            if name in columns and not has_role(name, Role.QUASI_IDENTIFIER):
-                yield Violation(
-                    "release.learners",
-                    f"{name} is no quasi-identifier: under pseudonyms = course no learner-level "
-                    "value but the class is repeated on enrolments",
-                )
+    if course and "item_suppression_limit" in privacy.model_fields_set:
+        yield Violation(
+            "release.privacy.item_suppression_limit",
+            "goes with pseudonyms = release: under course scope no item tells of another",
+        )
+    if not course and privacy.item_suppression_limit > policy.limits.item_suppression:
+        limit = policy.limits.item_suppression
+        yield Violation("release.privacy.item_suppression_limit", f"at most {limit}")
+    if release.recoding == "local" and release.access != "controlled":
+        yield Violation("release.recoding", "local goes with access = controlled")

@@ -19,6 +19,7 @@ from pydantic import (
 )
 
 from schemas.declaration import toml_document
+from schemas.sensitive import Closeness, Diversity, ShareBound, Statistic, distinct
 from schemas.violations import SchemaError, Violation, violations_of
 
 
@@ -32,10 +33,10 @@ _FROZEN = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
 Text = Annotated[str, Field(min_length=1, max_length=200), AfterValidator(_one_line)]
 
 
-def _no_truth_value(value: object) -> object:
-    # To Python `true` is 1; to a reader of TOML it is not.
-    if isinstance(value, bool):
-        raise ValueError("Input should be 1 or 'full'")  # noqa: TRY004 - pydantic's protocol
+def _no_look_alike(value: object) -> object:
+    # To Python `true` and 1.0 are 1; to a reader of TOML they are not.
+    if isinstance(value, bool | float):
+        raise ValueError("Input should be 1, 2, 3 or 'full'")  # noqa: TRY004 - pydantic's protocol
     return value
 
 
@@ -43,19 +44,25 @@ class Privacy(BaseModel):
     """`[release.privacy]`: what is asked for; what is left out comes from the policy.
 
     Attributes:
-        k: the least number of distinct learners in a class.
-        m: how many items of a learner the attacker knows: 1 (course scope) or all ("full").
+        k: the least number of distinct learners in a group.
+        m: how many items of a learner the attacker knows: 1 (course scope); up to 2, up to 3, or
+            all ("full", release scope).
         suppression_limit: share of learners that may be left out, 0 to 1.
-        maximum_share: sensitive column -> the largest share of one value in a class.
+        item_suppression_limit: share of (learner, item) rows that may be left out for the items
+            they would tell, 0 to 1; release scope only.
+        maximum_share: sensitive column -> the largest share of one value in a group.
+        l: sensitive column -> the l-diversity of every group.
+        t: sensitive column -> how near the values of every group are to everybody's.
     """
 
     model_config = _FROZEN
     k: Annotated[StrictInt, Field(ge=2, le=1_000_000)] | None = None
-    m: Annotated[Literal[1, "full"], BeforeValidator(_no_truth_value)] | None = None
+    m: Annotated[Literal[1, 2, 3, "full"], BeforeValidator(_no_look_alike)] | None = None
     suppression_limit: Annotated[float, Field(ge=0, lt=1, strict=True)] = 0.05
-    maximum_share: Mapping[str, Annotated[float, Field(gt=0, le=1, strict=True)]] = Field(
-        default_factory=dict
-    )
+    item_suppression_limit: Annotated[float, Field(ge=0, lt=1, strict=True)] = 0.2
+    maximum_share: Mapping[str, ShareBound] = Field(default_factory=dict)
+    l: Mapping[str, Diversity] = Field(default_factory=dict)  # noqa: E741 - as in the literature
+    t: Mapping[str, Closeness] = Field(default_factory=dict)
 
 
 class Microdata(BaseModel):
@@ -64,9 +71,11 @@ class Microdata(BaseModel):
     Attributes:
         access: who may see the package.
         pseudonyms: `course`, where no key joins two courses, or `release`.
+        recoding: `global`, one level a quasi-identifier for everybody, or `local`.
         learners: columns of the view `learners`.
         enrolments: columns of the view `enrolments`; the item column among them.
         weights: quasi-identifier -> how much its detail matters, against 1 for the others.
+        statistics: what the steward's report compares before and after.
         csv: whether CSV copies of the tables are wanted beside Parquet.
     """
 
@@ -74,9 +83,11 @@ class Microdata(BaseModel):
     type: Literal["microdata"]
     access: Literal["public", "controlled"] = "controlled"
     pseudonyms: Literal["course", "release"] = "course"
+    recoding: Literal["global", "local"] = "global"
     learners: tuple[Text, ...] = ()
     enrolments: tuple[Text, ...] = ()
     weights: Mapping[str, Annotated[float, Field(gt=0, strict=True)]] = Field(default_factory=dict)
+    statistics: Annotated[tuple[Statistic, ...], AfterValidator(distinct)] = ()
     csv: StrictBool = False
     privacy: Privacy = Privacy()
 
@@ -110,10 +121,6 @@ class ExtractRequest(BaseModel):
 _NOT_YET: Final = (
     (("release", "type"), ("aggregate", "synthetic"), "only microdata is supported yet"),
     (("release", "pseudonyms"), ("linked",), "not supported yet: it needs governed project keys"),
-    (("release", "recoding"), None, "not supported yet: recoding is global; remove the key"),
-    (("release", "privacy", "l"), None, "not supported yet; use maximum_share, or remove the key"),
-    (("release", "privacy", "t"), None, "not supported yet; use maximum_share, or remove the key"),
-    (("release", "privacy", "m"), (2, 3), "2 and 3 are not supported yet; use 1 or 'full'"),
 )
 
 
@@ -134,7 +141,8 @@ def parse_request(text: str, *, subject: str) -> ExtractRequest:
         request = ExtractRequest.model_validate(document)
     except ValidationError as error:
         refused = {violation.key for violation in violations}
-        found = (v for v in violations_of(error) if v.key not in refused)
+        told = (Violation(_written(document, v.key), v.message) for v in violations_of(error))
+        found = (v for v in told if v.key not in refused)
         raise SchemaError(subject, [*violations, *found]) from None
     if violations:
         raise SchemaError(subject, violations)
@@ -148,6 +156,26 @@ def unknown_column(key: str, name: str, offered: Sequence[str]) -> Violation:
     return Violation(key, f"the source has no releasable column '{name}'; {hint}")
 
 
+def _written(document: dict[str, Any], key: str) -> str:
+    """The key as it stands in the text.
+
+    Where a value has alternatives, pydantic's key also names the one that was tried, and a field
+    of its own for what the text writes bare.
+    """
+    parts: list[str] = []
+    at: Any = document
+    path = key.split(".")
+    for i, part in enumerate(path):
+        if isinstance(at, list) and part.isdecimal():
+            at = dict(zip(map(str, range(len(at))), at, strict=True))
+        if not isinstance(at, dict):
+            break
+        if part in at or i == len(path) - 1:  # a key that is left out stands last
+            parts.append(part)
+            at = at.get(part)
+    return ".".join(parts)
+
+
 def _take_unsupported(document: dict[str, Any]) -> Iterator[Violation]:
     """Report keys and values of later releases of kohort, and take them out of the document."""
     for path, values, message in _NOT_YET:
@@ -155,6 +183,6 @@ def _take_unsupported(document: dict[str, Any]) -> Iterator[Violation]:
         table: Any = document
         for parent in parents:
             table = table.get(parent) if isinstance(table, dict) else None
-        if isinstance(table, dict) and last in table and (values is None or table[last] in values):
+        if isinstance(table, dict) and table.get(last) in values:
             del table[last]
             yield Violation(".".join(path), message)

@@ -35,10 +35,10 @@ class Role(StrEnum):
     """Written by a person: may hold anything, never released."""
 
     TIME = "time"
-    """A point in time: used to order and to count, never released."""
+    """A point in time, or a run: used to order and to count; leaves as a part of an item only."""
 
     CATALOGUE = "catalogue"
-    """Describes courses and codes, not learners: used to join, never released."""
+    """Describes courses and codes, not learners: used to join; leaves as a part of an item only."""
 
     DROPPED = "dropped"
     """Known, and never read."""

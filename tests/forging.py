@@ -3,13 +3,22 @@
 With a checksum writer of their own: nothing of the product's writer takes part.
 """
 
+import dataclasses
 import hashlib
 import json
 
 import polars as pl
 
 from pipelines.verify import verify_package
-from schemas.manifest import Field, Manifest, Promise, Resource, render_manifest
+from schemas.manifest import (
+    Approval,
+    Field,
+    Manifest,
+    Promise,
+    Resource,
+    render_approval,
+    render_manifest,
+)
 
 K = 3
 FIELDS = {
@@ -60,22 +69,40 @@ def release_tables():
     }
 
 
-def promise_of(scope):
-    """The promise of either package."""
+def subset_tables(m):
+    """Sets of at most m of three courses are held by K of each gender, but no exact set is.
+
+    For m = 2 one has all three courses and two each pair; for m = 3 it is K and one.
+    """
+    sets = {2: ["ABC", *["AB", "AC", "BC"] * (K - 1), ""], 3: ["ABC"] * K + ["AB", "AC", "BC", ""]}
+    who = [(key(gender, i), gender, items) for gender in "FM" for i, items in enumerate(sets[m])]
+    enrolments = [(learner, course, "*", "low") for learner, _, items in who for course in items]
+    return {
+        "learners": pl.DataFrame(
+            [row[:2] for row in who], schema=("learner", "gender"), orient="row"
+        ),
+        "enrolments": pl.DataFrame(
+            enrolments, schema=("learner", "course", "result", "clicks"), orient="row"
+        ),
+    }
+
+
+def promise_of(scope, m="full", **bounds):
+    """The promise of a package; `bounds` take the place of its maximum share."""
     return Promise(
         release_type="microdata",
         k=K,
-        m=1 if scope == "course" else "full",
+        m=1 if scope == "course" else m,
         pseudonym_scope=scope,
         access="controlled",
         item="course",
-        maximum_share={"result": 0.7},
         suppression_limit=0.05,
         suppressed_share=None,
         request_sha256="0" * 64,
         data_version="1",
         cut_off="2026-01-31T00:00:00Z",
         legal_bases=("consent",),
+        **{"maximum_share": {} if bounds else {"result": 0.7}} | bounds,
     )
 
 
@@ -121,9 +148,11 @@ def seal(root):
     checksum(root)
 
 
-def build(root, scope, *, csv=False):
+def build(root, scope, *, csv=False, m="full", **bounds):
     """A valid package of this scope."""
     tables = course_tables() if scope == "course" else release_tables()
+    if m != "full":
+        tables = subset_tables(m)
     (root / "data").mkdir(parents=True)
     tables = {name: frame.sort(frame.columns[:2]) for name, frame in tables.items()}
     for name, frame in tables.items():
@@ -139,12 +168,25 @@ def build(root, scope, *, csv=False):
         description="A package to forge.",
         created="2026-01-31T12:00:00Z",
         resources=tuple(resource_of(n, f, csv=csv) for n, f in tables.items()),
-        promise=promise_of(scope),
+        promise=promise_of(scope, m, **bounds),
     )
     (root / "datapackage.json").write_text(render_manifest(manifest))
     (root / "README.md").write_text("Read me.\n")
     seal(root)
     return root
+
+
+def approve(path, promise):
+    """Write down what was approved: the promise, and the roles of a course-scoped package."""
+    roles = {name: field.role for name, field in FIELDS.items() if name != "learner"}
+    shared = {
+        field.name: getattr(promise, field.name)
+        for field in dataclasses.fields(Approval)
+        if field.name != "tables"
+    }
+    approval = Approval(**shared, tables={"enrolments": roles})
+    path.write_text(render_approval(approval))
+    return path
 
 
 def failed(root, approval=None):

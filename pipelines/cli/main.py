@@ -21,6 +21,7 @@ _COMMANDS: Final[Mapping[str, tuple[str, str]]] = {
     "request": ("pipelines.cli.request:request", "Check a request against the policy."),
     "build": ("pipelines.cli.build:build", "Build a verified extract from a request."),
     "verify": ("pipelines.cli.verify:verify", "Check a package, or count learners in a file."),
+    "anonymize": ("pipelines.cli.anonymize:anonymize", "Anonymize one table, like ARX."),
     "demo": ("pipelines.cli.demo:demo", "Walk the whole way on synthetic learners."),
 }
 

@@ -5,12 +5,13 @@ from dataclasses import dataclass
 
 import polars as pl
 
+from anonymizer.search import Recoding
 from pipelines.microdata import Extract
 from pipelines.plan import Plan
 from pipelines.views import LEARNER
 from schemas.manifest import LEARNER_KEY, Field
 from schemas.policy import requested
-from schemas.roles import Grain, Role
+from schemas.roles import Grain
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,12 +37,16 @@ def describe(
 ) -> tuple[Described, ...]:
     """Describe pseudonymized tables.
 
-    The domain of a quasi-identifier is every label of the level it was recoded to; that of a binned
-    column is every label of its ladder; that of the item is what was released.
+    The domain of a quasi-identifier is every label of the level it was recoded to, or of its
+    hierarchy where levels differ by class; that of a binned column is every label of its ladder;
+    that of the item, and of a column of means, is what was released.
     """
+    found = extract.recoded.found
     domains = {
-        hierarchy.name: hierarchy.labels[level]
-        for hierarchy, level in zip(plan.quasi_identifiers, extract.recoding.levels, strict=True)
+        hierarchy.name: hierarchy.labels[found.levels[j]]
+        if isinstance(found, Recoding)
+        else hierarchy.domain()
+        for j, hierarchy in enumerate(plan.quasi_identifiers)
     }
     ladders = (*plan.learner_ladders, *plan.enrolment_ladders)
     domains |= {ladder.name: ladder.domain() for ladder in ladders}
@@ -50,8 +55,8 @@ def describe(
     def field(name: str, frame: pl.DataFrame) -> Field:
         if name == LEARNER:
             return Field(LEARNER, LEARNER_KEY, _pseudonym_text(plan))
-        is_item = columns[name].role is Role.ITEM
-        domain = tuple(sorted(frame[name].unique())) if is_item else domains[name]
+        # No source list of items, and no list of means, could be closed but by what is released.
+        domain = domains[name] if name in domains else tuple(sorted(frame[name].unique()))
         return Field(name, columns[name].role.value, columns[name].description, domain)
 
     return tuple(

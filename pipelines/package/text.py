@@ -8,8 +8,14 @@ from schemas.manifest import (
     MEASURE,
     QUASI_IDENTIFIER,
     SENSITIVE,
+    Closeness,
+    DistinctDiversity,
+    Diversity,
+    EntropyDiversity,
+    EqualDistance,
     Field,
     Manifest,
+    OrderedDistance,
     Promise,
     Resource,
 )
@@ -20,7 +26,7 @@ _ROLE_TEXT = {
     QUASI_IDENTIFIER: "quasi-identifier: part of the class",
     ITEM: "item: what the learner took part in",
     SENSITIVE: "sensitive",
-    MEASURE: "measure, binned",
+    MEASURE: "measure, in bins or as the mean of a group",
 }
 
 
@@ -61,7 +67,9 @@ Check all of this yourself: `kohort verify .` reads the files as they are and re
 - {_access(promise)}
 
 At most {promise.suppression_limit:.0%} of the learners could be left out for the promise's sake;
-{_suppressed(promise)}. Figures computed from this extract are about the learners in it.
+{_suppressed(promise.suppressed_share, promise)}.
+{_rows_left_out(promise)}{_recoding(promise)}
+Figures computed from this extract are about the learners in it.
 """
 
 
@@ -102,7 +110,9 @@ def _csv(manifest: Manifest) -> str:
 def _knowledge(promise: Promise) -> str:
     if promise.item is None:
         return "nothing of what the target took part in, for no item is released"
-    return "one item the target took" if promise.m == 1 else "the exact set of its released items"
+    if promise.m == "full":
+        return "the exact set of its released items"
+    return "one item the target took" if promise.m == 1 else f"up to {promise.m} items it took"
 
 
 def _promises(manifest: Manifest) -> str:
@@ -117,7 +127,8 @@ def _promise_lines(promise: Promise) -> Iterator[str]:
         )
         yield "A pseudonym stands for a learner in one item: no key joins two of them."
     else:
-        what = "" if promise.item is None else f", with its exact set of `{promise.item}`,"
+        sets = "its exact set" if promise.m == "full" else f"any set of at most {promise.m}"
+        what = "" if promise.item is None else f", with {sets} of `{promise.item}` that occurs,"
         yield (
             f"Every class (combination of quasi-identifiers){what} is shared by at least "
             f"{promise.k} distinct learners on the join of all tables."
@@ -128,17 +139,48 @@ def _promise_lines(promise: Promise) -> Iterator[str]:
         f"{promise.k} learners{'' if promise.item is None else ' of the same item'}."
     )
     for column, share in promise.maximum_share.items():
+        values = promise.protected.get(column)
+        what = "value" if values is None else f"of the values {_listed(values)}"
+        most = f"more than {share:.0%} of the learners"
+        yield f"In no group do {most} share one {what} of `{column}`."
+    for column, diversity in promise.diversity.items():
+        yield f"Every group shows {_diverse(diversity)} of `{column}`."
+    for column, closeness in promise.closeness.items():
+        where = "" if promise.item is None else " and item"
         yield (
-            f"In no class do more than {share:.0%} of the learners share one value of `{column}`. "
-            f"Where a whole item shows `{WITHHELD}`, the value is withheld."
+            f"The values of `{column}` in every group{where} are within {closeness.t} of those of "
+            f"everybody released{where}, by the earth mover's distance with {_distance(closeness)}."
         )
+    if promise.maximum_share or promise.diversity or promise.closeness:
+        yield (
+            "A group is a class with what the attacker knows of items. Where a whole item shows "
+            f"`{WITHHELD}`, the value is withheld."
+        )
+
+
+def _listed(values: tuple[str, ...]) -> str:
+    return ", ".join(f"`{value}`" for value in values)
+
+
+def _diverse(diversity: Diversity) -> str:
+    if isinstance(diversity, DistinctDiversity):
+        return f"at least {diversity.l} distinct values"
+    if isinstance(diversity, EntropyDiversity):
+        return f"values of an entropy of at least log {diversity.l}"
+    return f"recursively ({diversity.c}, {diversity.l})-diverse values"
+
+
+def _distance(closeness: Closeness) -> str:
+    if isinstance(closeness.distance, EqualDistance):
+        return "equal distances"
+    if isinstance(closeness.distance, OrderedDistance):
+        return "distances along their order"
+    return "distances along their hierarchy"
 
 
 def _inference(promise: Promise) -> str:
-    if promise.maximum_share:
-        return (
-            "The maximum share bounds what can be inferred about a value; it does not exclude it."
-        )
+    if promise.maximum_share or promise.diversity or promise.closeness:
+        return "Bounds on sensitive values bound what can be inferred; they do not exclude it."
     return "Nothing is promised about sensitive values."
 
 
@@ -148,7 +190,26 @@ def _access(promise: Promise) -> str:
     return "It is for controlled access: do not pass it on, and do not try to identify anyone."
 
 
-def _suppressed(promise: Promise) -> str:
-    if promise.suppressed_share is None:
+def _suppressed(share: float | None, promise: Promise) -> str:
+    if share is None:
         return f"the share is withheld, for fewer than {promise.k} were"
-    return f"{promise.suppressed_share:.0%} were, rounded"
+    return f"{share:.0%} were, rounded"
+
+
+def _rows_left_out(promise: Promise) -> str:
+    if promise.pseudonym_scope == "course" or promise.item is None:
+        return ""
+    return (
+        f"Of the rows of those who stayed at most {promise.item_suppression_limit:.0%} could be "
+        "left out,\nbecause their items would have told who they are; "
+        f"{_suppressed(promise.suppressed_item_share, promise)}.\n"
+    )
+
+
+def _recoding(promise: Promise) -> str:
+    if promise.recoding == "global":
+        return "Each quasi-identifier has one level of detail for everybody."
+    return (
+        "Levels of detail differ by class: a value may stand beside its own ancestors, so count\n"
+        "by the coarsest of them."
+    )

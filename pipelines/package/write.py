@@ -3,12 +3,10 @@
 import hashlib
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Final
-
-import polars as pl
 
 from pipelines.package.describe import Described
 from pipelines.package.text import codebook, readme
+from pipelines.spreadsheet import neutralized
 from schemas.manifest import (
     CHECKSUMS_NAME,
     MANIFEST_NAME,
@@ -17,8 +15,6 @@ from schemas.manifest import (
     Resource,
     render_manifest,
 )
-
-_FORMULA_STARTS: Final = "^[=+\\-@\t\r']"
 
 
 def write_package(
@@ -68,7 +64,7 @@ def _write_table(folder: Path, table: Described, *, csv: bool) -> Resource:
     content = (folder / path).read_bytes()
     csv_path = f"data/{table.name}.csv" if csv else None
     if csv_path is not None:
-        _neutralized(table.frame).write_csv(folder / csv_path)
+        neutralized(table.frame).write_csv(folder / csv_path)
     return Resource(
         name=table.name,
         path=path,
@@ -80,13 +76,6 @@ def _write_table(folder: Path, table: Described, *, csv: bool) -> Resource:
         primary_key=table.primary_key,
         csv_path=csv_path,
     )
-
-
-def _neutralized(frame: pl.DataFrame) -> pl.DataFrame:
-    """Cells that a spreadsheet would run as formulas get a leading apostrophe (OWASP)."""
-    cell = pl.all()
-    risky = cell.str.contains(_FORMULA_STARTS)
-    return frame.with_columns(pl.when(risky).then(pl.lit("'") + cell).otherwise(cell).name.keep())
 
 
 def _write_checksums(folder: Path) -> None:

@@ -5,7 +5,7 @@ from pathlib import Path
 
 from pipelines.verify.outcome import Outcome, outcome
 from pipelines.verify.package import UnreadablePackageError
-from schemas.manifest import LEARNER_KEY, Approval, Manifest, ManifestError, parse_approval
+from schemas.manifest import LEARNER_KEY, Approval, Manifest, ManifestError, Promise, parse_approval
 
 _COMPARED = (
     "release_type",
@@ -14,7 +14,9 @@ _COMPARED = (
     "pseudonym_scope",
     "access",
     "item",
+    "recoding",
     "suppression_limit",
+    "item_suppression_limit",
 )
 
 
@@ -46,6 +48,15 @@ def _differences(manifest: Manifest, approval: Approval) -> Iterator[str]:
     if promise.request_sha256 != approval.request_sha256:
         yield "built from another request than the approved one"
     yield from _maps_differ("maximum_share", promise.maximum_share, approval.maximum_share)
+    yield from _maps_differ("l", promise.diversity, approval.diversity)
+    yield from _maps_differ("t", _ts(promise), _ts(approval))
+    # Labels are long, and a forged one might say anything: that they differ is told, not how.
+    for column in sorted(promise.protected.keys() | approval.protected.keys()):
+        if set(promise.protected.get(column, ())) != set(approval.protected.get(column, ())):
+            yield f"protected.{column}: not the approved values"
+    for column in sorted(promise.closeness.keys() & approval.closeness.keys()):
+        if promise.closeness[column].distance != approval.closeness[column].distance:
+            yield f"t.{column}: not the approved distance, order or tree"
     roles = {
         resource.name: {f.name: f.role for f in resource.fields if f.role != LEARNER_KEY}
         for resource in manifest.resources
@@ -55,6 +66,10 @@ def _differences(manifest: Manifest, approval: Approval) -> Iterator[str]:
             yield f"table {table}: {'not approved' if table in roles else 'left out'}"
             continue
         yield from _maps_differ(f"role of {table}", roles[table], approval.tables[table])
+
+
+def _ts(value: Promise | Approval) -> dict[str, float]:
+    return {column: bound.t for column, bound in value.closeness.items()}
 
 
 def _maps_differ(

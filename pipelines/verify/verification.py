@@ -7,12 +7,16 @@ from pathlib import Path
 
 from pipelines.verify import anonymity, files, shape
 from pipelines.verify.approval import as_approved, read_approval
+from pipelines.verify.closeness import t_closeness
+from pipelines.verify.diversity import l_diversity
+from pipelines.verify.groups import groupings
 from pipelines.verify.outcome import Check, Outcome, guarded, outcome
 from pipelines.verify.package import Extract, Package, open_package
 from pipelines.verify.shares import maximum_share
 from schemas.manifest import SENSITIVE, Promise
 
 _Run = Callable[[], Outcome]
+_Bound = Callable[[Extract, anonymity.Groups, str], Outcome]
 _COUNTS_CLASSES = "k-anonymity:"
 
 
@@ -98,6 +102,8 @@ def _file_checks(package: Package) -> list[tuple[str, _Run]]:
 def _extract_checks(extract: Extract) -> list[tuple[str, _Run]]:
     # Validated once, told as three checks.
     faults = cache(partial(shape.schema_faults, extract))
+    # Told apart once, counted by several checks.
+    groups = cache(partial(groupings, extract))
     tables = [(table.resource.name, table) for table in extract.tables]
     return [
         ("columns", lambda: outcome(faults().columns, "exactly as the manifest says, strings")),
@@ -113,17 +119,25 @@ def _extract_checks(extract: Extract) -> list[tuple[str, _Run]]:
             (f"{_COUNTS_CLASSES}{name}", partial(anonymity.k_of_table, extract, table))
             for name, table in tables
         ),
-        (f"{_COUNTS_CLASSES}join", partial(anonymity.k_of_join, extract)),
-        ("item-subsets", partial(anonymity.item_subsets, extract)),
+        (f"{_COUNTS_CLASSES}join", partial(anonymity.k_of_join, extract, groups)),
+        ("item-subsets", partial(anonymity.k_of_items, extract, groups)),
         *((f"combinations:{n}", partial(anonymity.combinations, extract, t)) for n, t in tables),
         *((f"single-values:{n}", partial(anonymity.single_values, extract, t)) for n, t in tables),
         *(
-            (f"maximum-share:{column}", partial(maximum_share, extract, column))
-            for column in _sensitive(extract)
+            (f"{check}:{column}", partial(run, extract, groups, column))
+            for check, run, columns in _bounds(extract)
+            for column in columns
         ),
     ]
 
 
-def _sensitive(extract: Extract) -> list[str]:
+def _bounds(extract: Extract) -> list[tuple[str, _Bound, list[str]]]:
+    """The checks of sensitive values, and their columns. One without any bound is told as such."""
+    promise = extract.promise
     declared = {c for table in extract.tables for c in table.resource.of_role(SENSITIVE)}
-    return sorted(declared | extract.promise.maximum_share.keys())
+    unbounded = declared - promise.diversity.keys() - promise.closeness.keys()
+    return [
+        ("maximum-share", maximum_share, sorted(unbounded | promise.maximum_share.keys())),
+        ("l-diversity", l_diversity, sorted(promise.diversity)),
+        ("t-closeness", t_closeness, sorted(promise.closeness)),
+    ]

@@ -3,7 +3,21 @@
 Standard library only: the writer and the separate checker share these names and nothing else.
 """
 
-from schemas.manifest.text import parse_approval, parse_manifest, render_approval, render_manifest
+from schemas.manifest.bounds import (
+    WITHHELD,
+    Closeness,
+    Distance,
+    DistinctDiversity,
+    Diversity,
+    EntropyDiversity,
+    EqualDistance,
+    HierarchicalDistance,
+    OrderedDistance,
+    RecursiveDiversity,
+)
+from schemas.manifest.error import ManifestError
+from schemas.manifest.promise_text import parse_approval, render_approval
+from schemas.manifest.text import parse_manifest, render_manifest
 from schemas.manifest.values import (
     CHECKSUMS_NAME,
     ITEM,
@@ -20,7 +34,6 @@ from schemas.manifest.values import (
     Field,
     ItemKnowledge,
     Manifest,
-    ManifestError,
     Promise,
     Resource,
 )
@@ -37,12 +50,22 @@ __all__ = [
     "QUASI_IDENTIFIER",
     "ROLES",
     "SENSITIVE",
+    "WITHHELD",
     "Approval",
+    "Closeness",
+    "Distance",
+    "DistinctDiversity",
+    "Diversity",
+    "EntropyDiversity",
+    "EqualDistance",
     "Field",
+    "HierarchicalDistance",
     "ItemKnowledge",
     "Manifest",
     "ManifestError",
+    "OrderedDistance",
     "Promise",
+    "RecursiveDiversity",
     "Resource",
     "parse_approval",
     "parse_manifest",

@@ -1,12 +1,14 @@
-"""Reading JSON strictly: every refusal names the key and what was expected, never a value."""
+"""Strict JSON, read and written: a refusal names the key and what was expected, never a value."""
 
 import json
 import re
+from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, TypeVar
 
-from schemas.manifest.values import ManifestError
+from schemas.manifest.error import ManifestError
 
+_T = TypeVar("_T")
 _LARGEST = 10**15
 """No figure of a package is larger; beyond it integers and floats part ways."""
 
@@ -37,9 +39,13 @@ class Node:
             raise self.expected("an object")
         return [(name, Node(value, self._under(name))) for name, value in self.value.items()]
 
+    def optional(self, name: str) -> "Node | None":
+        """One member of an object, or None where it is left out."""
+        return dict(self.children()).get(name)
+
     def child(self, name: str) -> "Node":
         """One member of an object, which must be there."""
-        found = dict(self.children()).get(name)
+        found = self.optional(name)
         if found is None:
             raise ManifestError(self._under(name), "required, but left out")
         return found
@@ -91,6 +97,19 @@ def load(text: str) -> Node:
     except (ValueError, RecursionError):  # also an integer of thousands of digits
         raise ManifestError("", "not valid JSON") from None
     return Node(document, "")
+
+
+def built(cls: type[_T], key: str, **values: Any) -> _T:
+    """The value; what it refuses is told with the JSON key it stands at."""
+    try:
+        return cls(**values)
+    except ManifestError as error:
+        raise ManifestError(f"{key}.{error.key}" if key else error.key, error.expected) from None
+
+
+def dump(document: Mapping[str, Any]) -> str:
+    """The text of a document, the same for the same values."""
+    return json.dumps(document, indent=2, ensure_ascii=False, allow_nan=False) + "\n"
 
 
 def _distinct(pairs: list[tuple[str, Any]]) -> dict[str, Any]:

@@ -1,10 +1,13 @@
 """The values of a manifest and of an approval; they refuse what no package can mean."""
 
 import re
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Final, Literal, get_args
+
+from schemas.manifest.bounds import WITHHELD, Closeness, Diversity
+from schemas.manifest.error import demand, one_of
 
 FORMAT_VERSION: Final = 1
 MANIFEST_NAME: Final = "datapackage.json"
@@ -22,30 +25,17 @@ LEARNER_GRAIN: Final = "learner"
 LEARNER_COURSE_GRAIN: Final = "learner-course"
 GRAINS: Final = (LEARNER_GRAIN, LEARNER_COURSE_GRAIN)
 
-ItemKnowledge = Literal[1, "full"]
-"""How many items the attacker knows: one, or the whole set."""
+ItemKnowledge = Literal[1, 2, 3, "full"]
+"""How many items the attacker knows: up to so many of them, or the whole set."""
 
 _SCOPES = ("course", "release")
 _ACCESS = ("controlled", "public")
+_RECODINGS = ("global", "local")
 _SLUG = re.compile("[a-z0-9._-]+")
 _ROUNDING = 0.005
 """The suppressed share is rounded to 1%."""
 
 _SHA256 = re.compile("[0-9a-f]{64}")
-
-
-class ManifestError(ValueError):
-    """A text that is not a manifest, or not an approval, of this format.
-
-    Attributes:
-        key: the dotted JSON key it stands at; empty for the whole text.
-        expected: what should stand there. Never a value of the text.
-    """
-
-    def __init__(self, key: str, expected: str) -> None:
-        self.key = key
-        self.expected = expected
-        super().__init__(f"{key}: {expected}" if key else expected)
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,10 +57,10 @@ class Field:
     def __post_init__(self) -> None:
         start = self.name[:1]
         is_key = self.role == LEARNER_KEY
-        _demand(
+        demand(
             (start.isalpha() or start == "_", "name", "a name that starts with a letter or _"),
             (self.name.isprintable(), "name", "printable characters"),
-            (self.role in ROLES, "role", _one_of(ROLES)),
+            (self.role in ROLES, "role", one_of(ROLES)),
             (is_key != bool(self.enum), "constraints.enum", "values, but not for the learner key"),
             (len(set(self.enum)) == len(self.enum), "constraints.enum", "no value twice"),
         )
@@ -103,14 +93,14 @@ class Resource:
     csv_path: str | None = None
 
     def __post_init__(self) -> None:
-        names = [field.name for field in self.fields]
-        keys = [field.name for field in self.fields if field.role == LEARNER_KEY]
-        _demand(
+        names = [column.name for column in self.fields]
+        keys = [column.name for column in self.fields if column.role == LEARNER_KEY]
+        demand(
             (_SLUG.fullmatch(self.name) is not None, "name", "a-z, 0-9, . _ -"),
             (is_inside(self.path), "path", "a path inside the package"),
             (self.size >= 0, "bytes", "a size"),
             (_SHA256.fullmatch(self.sha256) is not None, "hash", "sha256: and 64 hex digits"),
-            (self.grain in GRAINS, "grain", _one_of(GRAINS)),
+            (self.grain in GRAINS, "grain", one_of(GRAINS)),
             (len(set(names)) == len(names), "schema.fields", "no column name twice"),
             (keys == [self.learner_key], "learnerKey", f"the one field of role {LEARNER_KEY}"),
             (self.csv_path is None or is_inside(self.csv_path), "csvPath", "a path inside it"),
@@ -118,7 +108,7 @@ class Resource:
 
     def of_role(self, *roles: str) -> tuple[str, ...]:
         """The names of the columns of these roles, in file order."""
-        return tuple(field.name for field in self.fields if field.role in roles)
+        return tuple(column.name for column in self.fields if column.role in roles)
 
 
 @dataclass(frozen=True, slots=True)
@@ -138,6 +128,14 @@ class Promise:
         data_version: what the data, the policy and the declarations hash to.
         cut_off: the moment rights were evaluated at (ISO 8601).
         legal_bases: what the data of these learners is used on.
+        recoding: `global`: one level a quasi-identifier for everybody; or `local`.
+        protected: column -> the values that its maximum share is about; every value where left out.
+        diversity: sensitive column -> the l-diversity of every group.
+        closeness: sensitive column -> how near every group is to everybody.
+        item_suppression_limit: the share of (learner, item) rows that may be left out for the
+            items they would tell; 0 under course scope.
+        suppressed_item_share: the share left out, rounded to 1%; None where withheld, and under
+            course scope.
     """
 
     release_type: str
@@ -153,17 +151,26 @@ class Promise:
     data_version: str
     cut_off: str
     legal_bases: tuple[str, ...]
+    recoding: str = "global"
+    protected: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    diversity: Mapping[str, Diversity] = field(default_factory=dict)
+    closeness: Mapping[str, Closeness] = field(default_factory=dict)
+    item_suppression_limit: float = 0.0
+    suppressed_item_share: float | None = None
 
     def __post_init__(self) -> None:
-        share = self.suppressed_share
-        _demand(
+        limit, item_limit = self.suppression_limit, self.item_suppression_limit
+        course = self.pseudonym_scope == "course"
+        items = self.suppressed_item_share
+        within = "a share from 0 to the limit, or null"
+        demand(
             *_common_rules(self),
-            (0 <= self.suppression_limit <= 1, "suppression.limit", "a share from 0 to 1"),
-            (
-                share is None or 0 <= share <= self.suppression_limit + _ROUNDING,
-                "suppression.share",
-                "a share from 0 to the limit, or null",
-            ),
+            (0 <= limit <= 1, "suppression.limit", "a share from 0 to 1"),
+            (_is_within(self.suppressed_share, limit), "suppression.share", within),
+            (0 <= item_limit <= 1, "suppression.item_limit", "a share from 0 to 1"),
+            (not course or not item_limit, "suppression.item_limit", "0 under course scope"),
+            (_is_within(items, item_limit), "suppression.item_share", within),
+            (not course or items is None, "suppression.item_share", "null under course scope"),
         )
 
 
@@ -181,7 +188,7 @@ class Manifest:
     def __post_init__(self) -> None:
         names = [resource.name for resource in self.resources]
         paths = [p for r in self.resources for p in (r.path, r.csv_path) if p is not None]
-        _demand(
+        demand(
             (_SLUG.fullmatch(self.name) is not None, "name", "a-z, 0-9, . _ -"),
             (_is_utc(self.created), "created", "a moment in UTC, such as 2026-01-31T12:00:00Z"),
             (bool(self.resources), "resources", "at least one table"),
@@ -210,13 +217,23 @@ class Approval:
     maximum_share: Mapping[str, float]
     suppression_limit: float
     tables: Mapping[str, Mapping[str, str]]
+    recoding: str = "global"
+    protected: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    diversity: Mapping[str, Diversity] = field(default_factory=dict)
+    closeness: Mapping[str, Closeness] = field(default_factory=dict)
+    item_suppression_limit: float = 0.0
 
     def __post_init__(self) -> None:
         roles = {role for columns in self.tables.values() for role in columns.values()}
-        _demand(
+        demand(
             *_common_rules(self),
             (0 <= self.suppression_limit <= 1, "suppression_limit", "a share from 0 to 1"),
-            (roles <= set(ROLES) - {LEARNER_KEY}, "tables", f"roles: {_one_of(ROLES[1:])}"),
+            (
+                0 <= self.item_suppression_limit <= 1,
+                "item_suppression_limit",
+                "a share from 0 to 1",
+            ),
+            (roles <= set(ROLES) - {LEARNER_KEY}, "tables", f"roles: {one_of(ROLES[1:])}"),
         )
 
 
@@ -227,24 +244,30 @@ def is_inside(path: str) -> bool:
     return plain and not any(part in {"", ".", ".."} for part in parts)
 
 
-def _demand(*rules: tuple[bool, str, str]) -> None:
-    """Raise at the first rule that does not hold: (holds, key, what was expected)."""
-    for holds, key, expected in rules:
-        if not holds:
-            raise ManifestError(key, f"expected {expected}")
-
-
 def _common_rules(value: Promise | Approval) -> list[tuple[bool, str, str]]:
-    shares = value.maximum_share.values()
+    shares, protected = value.maximum_share, value.protected
+    columns = (*shares, *value.diversity, *value.closeness)
     return [
         (value.release_type == "microdata", "release_type", "microdata"),
         (value.k >= 1, "k", "a number of learners, at least 1"),
-        (value.m in get_args(ItemKnowledge), "m", '1 or "full"'),
-        (value.pseudonym_scope in _SCOPES, "pseudonym_scope", _one_of(_SCOPES)),
-        (value.access in _ACCESS, "access", _one_of(_ACCESS)),
-        (all(0 < share <= 1 for share in shares), "maximum_share", "shares above 0, at most 1"),
+        (value.m in get_args(ItemKnowledge), "m", '1, 2, 3 or "full"'),
+        (value.pseudonym_scope in _SCOPES, "pseudonym_scope", one_of(_SCOPES)),
+        (value.access in _ACCESS, "access", one_of(_ACCESS)),
+        (value.recoding in _RECODINGS, "recoding", one_of(_RECODINGS)),
+        (all(0 < s <= 1 for s in shares.values()), "maximum_share", "shares above 0, at most 1"),
+        (all(map(str.isprintable, columns)), "maximum_share, l, t", "printable columns"),
+        (protected.keys() <= shares.keys(), "protected", "columns that have a maximum share"),
+        (all(map(_are_values, protected.values())), "protected", "values, none of them twice"),
         (_SHA256.fullmatch(value.request_sha256) is not None, "request_sha256", "64 hex digits"),
     ]
+
+
+def _are_values(labels: tuple[str, ...]) -> bool:
+    return 0 < len(labels) == len(set(labels)) and WITHHELD not in labels
+
+
+def _is_within(share: float | None, limit: float) -> bool:
+    return share is None or 0 <= share <= limit + _ROUNDING
 
 
 def _is_utc(moment: str) -> bool:
@@ -252,7 +275,3 @@ def _is_utc(moment: str) -> bool:
         return datetime.fromisoformat(moment).utcoffset() == timedelta(0)
     except ValueError:
         return False
-
-
-def _one_of(names: Sequence[str]) -> str:
-    return f"one of {', '.join(names)}"

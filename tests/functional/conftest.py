@@ -1,11 +1,8 @@
 """Packages for the checker's tests."""
 
-import dataclasses
-
 import pytest
 
-from schemas.manifest import Approval, render_approval
-from tests.forging import FIELDS, build, promise_of
+from tests.forging import approve, build, promise_of
 
 
 @pytest.fixture
@@ -23,13 +20,4 @@ def release(tmp_path):
 @pytest.fixture
 def approval(tmp_path):
     """What was approved for the course-scoped package."""
-    promise = promise_of("course")
-    roles = {n: f.role for n, f in FIELDS.items() if n != "learner"}
-    shared = {
-        field.name: getattr(promise, field.name)
-        for field in dataclasses.fields(Approval)
-        if field.name != "tables"
-    }
-    path = tmp_path / "approval.json"
-    path.write_text(render_approval(Approval(**shared, tables={"enrolments": roles})))
-    return path
+    return approve(tmp_path / "approval.json", promise_of("course"))

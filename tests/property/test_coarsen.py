@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 from anonymizer.coarsen import apply_levels, coarsen
 from anonymizer.errors import CoreError, HierarchyError
 from anonymizer.hierarchy import Hierarchy
+from anonymizer.models import MaximumShare
 from tests.reference.coarsening import best_levels, labels_at
 from tests.reference.trees import trees
 
@@ -24,6 +25,11 @@ def tables(draw):
     frame = pl.DataFrame([(str(i), *row) for i, row in enumerate(rows)], schema, orient="row")
     lowest = tuple(draw(st.integers(0, h.height)) for h in ladders)
     return ladders, frame, draw(st.sampled_from([{}, {"x": lowest}]))
+
+
+def within(shares):
+    """The models that a column's maximum share stands for."""
+    return {name: [MaximumShare(name, share)] for name, share in shares.items()}
 
 
 def rows_of(frame, ladders):
@@ -43,7 +49,7 @@ def test_levels_are_those_of_brute_force_and_keep_the_promise(table, k, share):
         item="item",
         learner="learner",
         k=k,
-        maximum_share=maximum_share,
+        models=within(maximum_share),
         at_least=at_least,
     )
     released = apply_levels(frame, ladders, levels, item="item")
@@ -76,7 +82,7 @@ def test_the_order_of_rows_does_not_matter(table, seed):
             item="item",
             learner="learner",
             k=3,
-            maximum_share={"a": 0.8},
+            models=within({"a": 0.8}),
             at_least=at_least,
         )
         for rows in (frame, frame.sample(fraction=1, shuffle=True, seed=seed))
@@ -94,7 +100,7 @@ def fit(clicks, result, **change):
         {"learner": [str(i) for i in range(len(clicks))], "clicks": clicks, "result": result},
         schema_overrides={"clicks": pl.String, "result": pl.String},
     )
-    given_ = {"item": None, "learner": "learner", "k": 2, "maximum_share": {}, "at_least": {}}
+    given_ = {"item": None, "learner": "learner", "k": 2, "models": {}, "at_least": {}}
     return frame, coarsen(frame, [CLICKS, RESULT], **{**given_, **change})
 
 
@@ -127,7 +133,7 @@ def test_fewer_than_k_learners_show_nothing():
 
 def test_a_value_above_the_maximum_share_withholds_the_column():
     """All four passed: with a maximum share the result is withheld, 3 of 4 is within 0.75."""
-    alpha = {"maximum_share": {"result": 0.75, "elsewhere": 0.5}}
+    alpha = {"models": within({"result": 0.75, "elsewhere": 0.5})}
     assert fit(["below 1"] * 4, ["pass"] * 4, **alpha)[1] == {"": (0, 1)}
     assert fit(["below 1"] * 4, ["pass", "pass", "pass", "fail"], k=1, **alpha)[1] == {"": (0, 0)}
 
@@ -156,7 +162,7 @@ def test_parameters_out_of_range_are_named(change, message):
 def test_nulls_and_unknown_labels_are_refused_without_naming_them():
     """A null learner, a null value and a value without a leaf each have an error."""
     frame, _ = fit(["below 1", "below 1"], ["pass", "pass"])
-    ask = {"item": None, "learner": "learner", "k": 2, "maximum_share": {}, "at_least": {}}
+    ask = {"item": None, "learner": "learner", "k": 2, "models": {}, "at_least": {}}
     nobody = frame.with_columns(learner=pl.lit(None, pl.String))
     with pytest.raises(CoreError, match="null in learner"):
         coarsen(nobody, [CLICKS, RESULT], **ask)

@@ -1,116 +1,280 @@
 """Full-domain search against brute force."""
 
 from collections import Counter
+from dataclasses import dataclass, replace
+from itertools import product
 
 import numpy as np
-import polars as pl
 import pytest
-from hypothesis import given, settings
+from hypothesis import event, given, settings
 from hypothesis import strategies as st
 
+from anonymizer import search
+from anonymizer.closeness import EqualDistance, TCloseness
+from anonymizer.diversity import DistinctLDiversity, EntropyLDiversity, RecursiveLDiversity
 from anonymizer.errors import CoreError, NoRecodingError
+from anonymizer.generalization import SUPPRESSED
 from anonymizer.hierarchy import Hierarchy
-from anonymizer.histogram import Histogram, histogram_from_counts
-from anonymizer.models import KAnonymity, MaximumShare
+from anonymizer.histogram import Histogram, SensitiveCounts
+from anonymizer.metrics import AverageClassSize, Discernibility, Loss
+from anonymizer.models import KAnonymity, KMap, MaximumShare
 from anonymizer.search import ascending_nodes, optimal_recoding
-from tests.reference.full_domain import Person, best_node
+from tests.reference import models as twin
+from tests.reference.full_domain import Person, best_node, released
 from tests.reference.trees import trees
+
+METRICS = {
+    "geometric": Loss(),
+    "arithmetic": Loss("arithmetic"),
+    "discernibility": Discernibility(),
+    "aecs": AverageClassSize(),
+}
+
+
+def shown(members):
+    """The sensitive values of the learners released, as the models' twin takes them."""
+    return [member.shown for member in released(members)]
+
+
+MODELS = {
+    "k=2": (KAnonymity(2), lambda c, _: len(released(c)) >= 2),
+    "k=4": (KAnonymity(4), lambda c, _: len(released(c)) >= 4),
+    "k-map": (KMap(5), lambda c, _: len(c) >= 5),
+    "share": (MaximumShare("result", 0.6), lambda c, _: twin.most_share(shown(c), 0.6)),
+    "distinct": (
+        DistinctLDiversity("result", 2),
+        lambda c, _: twin.distinct(twin.filled(shown(c)), 2),
+    ),
+    "entropy": (
+        EntropyLDiversity("result", 1.5),
+        lambda c, _: twin.entropy(twin.filled(shown(c)), 1.5),
+    ),
+    "recursive": (
+        RecursiveLDiversity("result", 2.0, 2),
+        lambda c, _: twin.recursive(twin.filled(shown(c)), 2.0, 2),
+    ),
+    "t": (
+        TCloseness("result", 0.3, EqualDistance()),
+        lambda c, cell: twin.close(
+            shown(c), shown(cell), 0.3, lambda a, b: 0 if a == b else 1
+        ),
+    ),
+}
+
+
+@dataclass(frozen=True)
+class Task:
+    """A population and what is asked of its recoding."""
+
+    hierarchies: list
+    people: list
+    models: list
+    metric: str
+    limit: int
+    weights: list
+    minimum: tuple | None
+    maximum: tuple | None
+
+    def brute(self):
+        """What trying every node finds."""
+        return best_node(
+            self.people,
+            self.hierarchies,
+            [MODELS[name][1] for name in self.models],
+            metric=self.metric,
+            limit=self.limit,
+            weights=self.weights,
+            minimum=self.minimum,
+            maximum=self.maximum,
+        )
+
+    def search(self, histogram=None, **budget):
+        """What the search finds; None for no recoding."""
+        try:
+            return optimal_recoding(
+                histogram or histogram_of(self.people, self.hierarchies),
+                self.hierarchies,
+                [MODELS[name][0] for name in self.models],
+                suppression_limit=self.limit,
+                weights=self.weights,
+                metric=METRICS[self.metric],
+                minimum=self.minimum,
+                maximum=self.maximum,
+                **budget,
+            )
+        except NoRecodingError:
+            return None
 
 
 @st.composite
-def populations(draw):
-    """Up to three hierarchies and up to 25 learners in up to three cells."""
-    hierarchies = [draw(trees(name)) for name in "abc"[: draw(st.integers(0, 3))]]
+def tasks(draw, *, names=tuple(MODELS), columns=3):
+    """Up to three hierarchies, 25 learners in three cells, two models, and bounds on levels."""
+    hierarchies = [draw(trees(name)) for name in "abc"[: draw(st.integers(0, columns))]]
     person = st.builds(
         Person,
         leaves=st.tuples(*(st.sampled_from(h.leaves) for h in hierarchies)),
         cell=st.integers(5, 5 + draw(st.integers(0, 2))),
         values=st.frozensets(st.sampled_from(["pass", "fail", "*"]), min_size=1),
+        released=st.sampled_from([True, True, True, draw(st.booleans())]),
     )
-    return hierarchies, draw(st.lists(person, min_size=1, max_size=25))
-
-
-def frames_of(people, hierarchies):
-    """The counts that the passes would collect."""
-    names = [h.name for h in hierarchies]
-    schema = {**dict.fromkeys(names, pl.String), "cell": pl.Int64}
-    tuples = Counter((*p.leaves, p.cell) for p in people)
-    valued = Counter((*p.leaves, p.cell, value) for p in people for value in p.values)
-    return (
-        pl.DataFrame(
-            [(*key, n) for key, n in tuples.items()], {**schema, "n": pl.Int64}, orient="row"
-        ),
-        pl.DataFrame(
-            [(*key, n) for key, n in valued.items()],
-            {**schema, "value": pl.String, "n": pl.Int64},
-            orient="row",
-        ),
+    bounds = [sorted(draw(st.tuples(*2 * [st.integers(0, h.height)]))) for h in hierarchies]
+    bounded = draw(st.booleans())
+    return Task(
+        hierarchies=hierarchies,
+        people=draw(st.lists(person, min_size=1, max_size=25)),
+        models=draw(st.lists(st.sampled_from(names), max_size=2, unique=True)),
+        metric=draw(st.sampled_from(sorted(METRICS))),
+        limit=draw(st.integers(0, 25)),
+        weights=[draw(st.sampled_from([1, 2, 0.3])) for _ in hierarchies],
+        minimum=tuple(low for low, _ in bounds) if bounded else None,
+        maximum=tuple(high for _, high in bounds) if bounded else None,
     )
 
 
 def histogram_of(people, hierarchies):
-    """The histogram of the people, with the sensitive column `result`."""
-    counts, values = frames_of(people, hierarchies)
-    return histogram_from_counts(
-        counts, hierarchies, cell="cell", learners="n", sensitive={"result": values}, orders={}
-    )[0]
+    """The histogram of the people, in the order in which their tuples first occur."""
+    tuples = list(dict.fromkeys((p.leaves, p.cell) for p in people))
+    index = {key: i for i, key in enumerate(tuples)}
+    learners = Counter(index[p.leaves, p.cell] for p in people if p.released)
+    population = Counter(index[p.leaves, p.cell] for p in people)
+    values = ("fail", "pass")
+    held = Counter(
+        (index[p.leaves, p.cell], values.index(value))
+        for p in people
+        if p.released
+        for value in p.shown
+    )
+    pairs = np.array(sorted(held), np.int64).reshape(-1, 2)
+    return Histogram(
+        codes=np.array(
+            [
+                [h.leaves.index(leaf) for h, leaf in zip(hierarchies, leaves, strict=True)]
+                for leaves, _ in tuples
+            ],
+            np.int32,
+        ).reshape(len(tuples), len(hierarchies)),
+        cell=np.array([cell for _, cell in tuples], np.int64),
+        learners=np.array([learners[i] for i in range(len(tuples))], np.int64),
+        population=np.array([population[i] for i in range(len(tuples))], np.int64),
+        sensitive={
+            "result": SensitiveCounts(
+                tuple_index=pairs[:, 0],
+                value=pairs[:, 1].astype(np.int32),
+                learners=np.array([held[a, b] for a, b in pairs], np.int64),
+                values=values,
+            )
+        },
+    )
+
+
+def assert_is(found, expected, task):
+    """Node, value, suppressed learners and classes are those of the best of all nodes."""
+    if expected is None or found is None:
+        assert expected is None
+        assert found is None
+        return
+    cost, levels, suppressed, classes = expected
+    assert (found.levels, found.suppressed, found.classes) == (levels, suppressed, classes)
+    assert found.exact
+    assert len(found.generalization.levels) == classes
+    columns = max(len(levels), 1)
+    value = {
+        "geometric": float(cost) ** (1 / columns) - 1,
+        "arithmetic": cost / columns,
+    }.get(task.metric, cost)
+    assert found.value == pytest.approx(float(value), abs=1e-12, rel=1e-12)
 
 
 @settings(deadline=None, max_examples=100)
-@given(
-    population=populations(),
-    k=st.none() | st.integers(1, 4),
-    share=st.sampled_from([None, 0.5, 0.6, 0.8]),
-    limit=st.integers(0, 25),
-    weights=st.lists(st.sampled_from([1, 2, 0.3]), min_size=3, max_size=3),
-)
-def test_search_finds_what_brute_force_finds(population, k, share, limit, weights):
-    """Node, loss, suppressed learners and classes are those of the best of all nodes."""
-    hierarchies, people = population
-    models = [] if share is None else [MaximumShare("result", share)]
-    models += [] if k is None else [KAnonymity(k)]
-    weights = weights[: len(hierarchies)]
-    expected = best_node(people, hierarchies, k=k or 1, share=share, limit=limit, weights=weights)
-    histogram = histogram_of(people, hierarchies)
-    if expected is None:
-        with pytest.raises(NoRecodingError):
-            optimal_recoding(
-                histogram, hierarchies, models, suppression_limit=limit, weights=weights
-            )
+@given(task=tasks())
+def test_search_finds_what_brute_force_finds(task):
+    """With every metric and model, or two of them, and between bounds."""
+    expected = task.brute()
+    event("feasible" if expected else "nothing to find")
+    assert_is(task.search(), expected, task)
+
+
+@settings(deadline=None, max_examples=40)
+@given(task=tasks())
+def test_a_lattice_too_large_to_hold_is_searched_as_exactly(task):
+    """The best-first enumeration finds the same."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(search, "_LARGEST", 0)
+        assert_is(task.search(), task.brute(), task)
+
+
+@settings(deadline=None, max_examples=60)
+@given(task=tasks(), budget=st.integers(1, 12), lazily=st.booleans())
+def test_best_effort_is_never_better_and_says_so(task, budget, lazily):
+    """A budget gives no better cost than brute force; what it calls exact is the best of all."""
+    with pytest.MonkeyPatch.context() as patch:
+        if lazily:
+            patch.setattr(search, "_LARGEST", 0)
+        found = task.search(max_evaluations=budget)
+    if found is None:
         return
-    found = optimal_recoding(
-        histogram, hierarchies, models, suppression_limit=limit, weights=weights
-    )
-    product, levels, suppressed, classes = expected
-    assert (found.levels, found.suppressed, found.classes) == (levels, suppressed, classes)
-    assert found.suppressed == histogram.learners[found.suppressed_tuples].sum()
-    root = float(product) ** (1 / len(levels)) if levels else 1.0
-    assert found.loss == pytest.approx(root - 1, abs=1e-12)
+    assert found.evaluated <= budget
+    if found.exact:
+        assert_is(found, task.brute(), task)
+    else:
+        of_node = replace(task, minimum=found.levels, maximum=found.levels)
+        best, here = task.brute(), of_node.brute()
+        assert best[0] <= here[0]
+        assert_is(replace(found, exact=True), here, of_node)
 
 
-@settings(deadline=None, max_examples=30)
-@given(population=populations(), seed=st.integers(0, 99))
-def test_the_order_of_rows_does_not_matter(population, seed):
-    """Shuffled counts give the same histogram, array by array."""
-    hierarchies, people = population
-    counts, values = frames_of(people, hierarchies)
-    straight, ordered = histogram_from_counts(
-        counts, hierarchies, cell="cell", learners="n", sensitive={"result": values}, orders={}
-    )
-    shuffled, again = histogram_from_counts(
-        counts.sample(fraction=1, shuffle=True, seed=seed),
-        hierarchies,
-        cell="cell",
-        learners="n",
-        sensitive={"result": values.sample(fraction=1, shuffle=True, seed=seed)},
-        orders={},
-    )
-    assert ordered.equals(again)
-    for name in ("codes", "cell", "learners"):
-        assert np.array_equal(getattr(straight, name), getattr(shuffled, name))
-    for name in ("tuple_index", "value", "learners"):
-        one, other = straight.sensitive["result"], shuffled.sensitive["result"]
-        assert np.array_equal(getattr(one, name), getattr(other, name))
+@settings(deadline=None, max_examples=40)
+@given(task=tasks(), seed=st.integers(0, 99))
+def test_order_of_tuples_and_names_of_cells_do_not_matter(task, seed):
+    """Shuffled tuples in renamed cells give the same node and the same classes."""
+    rng = np.random.default_rng(seed)
+    straight = task.search()
+    moved = [replace(p, cell=100 - 3 * p.cell) for p in task.people]
+    order = rng.permutation(len(moved))
+    shuffled = [moved[i] for i in order]
+    other = task.search(histogram_of(shuffled, task.hierarchies))
+    if straight is None or other is None:
+        assert straight is other
+        return
+    for name in ("levels", "value", "suppressed", "classes", "exact"):
+        assert getattr(straight, name) == getattr(other, name)
+    assert partition(task.people, task, straight) == {
+        frozenset(order[i] for i in members) for members in partition(shuffled, task, other)
+    }
+
+
+def partition(people, task, recoding):
+    """The people of each class."""
+    histogram = histogram_of(people, task.hierarchies)
+    tuples = {
+        (*map(int, codes), int(cell)): int(of)
+        for codes, cell, of in zip(
+            histogram.codes, histogram.cell, recoding.generalization.class_of, strict=True
+        )
+    }
+    classes = {}
+    for i, person in enumerate(people):
+        leaves = zip(task.hierarchies, person.leaves, strict=True)
+        key = (*(h.leaves.index(leaf) for h, leaf in leaves), person.cell)
+        classes.setdefault(tuples[key], set()).add(i)
+    classes.pop(SUPPRESSED, None)
+    return {frozenset(members) for members in classes.values()}
+
+
+@settings(deadline=None, max_examples=40)
+@given(task=tasks())
+def test_the_classes_are_those_counted(task):
+    """The generalization keeps and suppresses as many learners and classes as the recoding says."""
+    found = task.search()
+    if found is None:
+        return
+    histogram = histogram_of(task.people, task.hierarchies)
+    lost = found.generalization.suppressed
+    assert histogram.learners[lost].sum() == found.suppressed
+    assert (found.generalization.levels == found.levels).all()
+    kept = found.generalization.class_of[~lost]
+    size = np.bincount(kept, histogram.learners[~lost], found.classes)
+    assert (size > 0).all()
 
 
 @settings(deadline=None, max_examples=50)
@@ -151,9 +315,9 @@ def test_suppression_within_the_limit_beats_generalization():
         small([98, 2]), [TWO], [KAnonymity(5)], suppression_limit=2, weights=[1]
     )
     assert (found.levels, found.suppressed, found.classes) == ((0,), 2, 1)
-    assert found.suppressed_tuples.tolist() == [False, True]
+    assert found.generalization.class_of.tolist() == [0, SUPPRESSED]
     # The share aggregate is 98 halves and 2 suppressed: 51 of at least 50 and at most 100.
-    assert found.loss == pytest.approx(0.02, abs=1e-12)
+    assert found.value == pytest.approx(0.02, abs=1e-12)
 
 
 def test_cells_are_never_merged():
@@ -236,7 +400,7 @@ def test_equal_losses_are_settled_by_the_lower_level():
         histogram, [TWO, band], [KAnonymity(5)], suppression_limit=5, weights=[1, 1]
     )
     assert found.levels == (1, 0)
-    assert found.loss == pytest.approx(2**0.5 - 1, abs=1e-12)
+    assert found.value == pytest.approx(2**0.5 - 1, abs=1e-12)
 
 
 @pytest.mark.parametrize(

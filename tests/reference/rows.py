@@ -56,3 +56,28 @@ def count_learners(rows, by, learner):
     for row in rows:
         groups[tuple(row[c] for c in by)].add(row[learner])
     return {group: len(learners) for group, learners in groups.items()}
+
+
+def enrolments(roles, events, *, parts, dated):
+    """(learner, unit) -> (time of the row that leaves, clicks, last number), row by row.
+
+    Args:
+        roles: rows of `id`, `course`, `run`, `kind`, `ts`; those of kind LEARNER are in the view.
+        events: rows of `id`, `course`, `run`, `n`.
+        parts: the columns of the item; the kept run's events count where `run` is none of them.
+        dated: whether the time is wanted.
+    """
+    staff = {(r["id"], r["course"]) for r in roles if r["kind"] == "STAFF"}
+    found = {}
+    for row in sorted(roles, key=lambda r: (r["ts"] is not None, r["ts"] or 0, r["_row"])):
+        if row["kind"] == "LEARNER" and (row["id"], row["course"]) not in staff:
+            found[row["id"], *(row[part] for part in parts)] = row
+    result = {}
+    for unit, row in found.items():
+        own = [e for e in events if (e["id"], *(e[part] for part in parts)) == unit]
+        if "run" not in parts:
+            own = [e for e in own if row["run"] is not None and e["run"] == row["run"]]
+        numbers = [e["n"] for e in own if e["n"] is not None]
+        last = numbers[-1] if numbers else None
+        result[unit] = (row["ts"] if dated else None, sum(numbers), last)
+    return result

@@ -109,3 +109,18 @@ def test_hierarchies_cover_the_closed_columns(coursera):
     passing = coursera.family.views["enrolments"].columns["passing_state"]
     leaves = {row[0] for row in coursera.hierarchies["coursera_passing_state.csv"]}
     assert leaves == {*passing.relabel.values(), passing.missing}
+
+
+def test_an_item_may_be_dated(coursera):
+    """The month is that of the enrolment that stays: every column may leave with it."""
+    view = coursera.family.views["enrolments"]
+    assert view.items() == ("course_id", "course_month")
+    assert coursera.family.unattributed("course_month", view.columns) == ()
+
+
+def test_an_item_may_be_a_run():
+    """Clicks know the presentation, so OULAD's figures may leave by module and presentation."""
+    family = load_family("oulad").family
+    view = family.views["enrolments"]
+    assert view.items() == ("code_module", "module_run")
+    assert family.unattributed("module_run", view.columns) == ()

@@ -7,10 +7,17 @@ import pytest
 
 from schemas.manifest import (
     Approval,
+    Closeness,
+    DistinctDiversity,
+    EntropyDiversity,
+    EqualDistance,
     Field,
+    HierarchicalDistance,
     Manifest,
     ManifestError,
+    OrderedDistance,
     Promise,
+    RecursiveDiversity,
     Resource,
     parse_approval,
     parse_manifest,
@@ -18,6 +25,30 @@ from schemas.manifest import (
     render_manifest,
 )
 
+LATER_BOUNDS = {
+    "recoding": "local",
+    "protected": {"grade": ("fail", "none")},
+    "diversity": {
+        "grade": DistinctDiversity(2),
+        "result": EntropyDiversity(2.5),
+        "score": RecursiveDiversity(3.5, 2),
+    },
+    "closeness": {
+        "grade": Closeness(0.2, EqualDistance()),
+        "result": Closeness(0.25, OrderedDistance(("fail", "pass"))),
+        "score": Closeness(
+            0.3, HierarchicalDistance((("a", "A", "*"), ("b", "A", "*"), ("c", "c", "*")))
+        ),
+    },
+    "item_suppression_limit": 0.2,
+}
+PLAIN = {
+    "recoding": "global",
+    "protected": {},
+    "diversity": {},
+    "closeness": {},
+    "item_suppression_limit": 0.0,
+}
 LEARNER = Field("learner", "learner-key", "pseudonym")
 GENDER = Field("gender", "quasi-identifier", "gender", ("F", "M", "ü", "*"))
 COURSE = Field("course", "item", "course", ("A", "B"))
@@ -35,6 +66,8 @@ PROMISE = Promise(
     data_version="1",
     cut_off="2026-01-31T00:00:00Z",
     legal_bases=("consent",),
+    suppressed_item_share=0.1,
+    **LATER_BOUNDS,
 )
 LEARNERS = Resource(
     name="learners",
@@ -73,9 +106,10 @@ APPROVAL = Approval(
     pseudonym_scope="release",
     access="controlled",
     item=None,
-    maximum_share={},
+    maximum_share={"grade": 0.5},
     suppression_limit=0.05,
     tables={"learners": {"gender": "quasi-identifier"}},
+    **LATER_BOUNDS,
 )
 DROP = object()
 
@@ -98,7 +132,7 @@ def test_manifest_round_trip():
     assert parse_manifest(render_manifest(MANIFEST)) == MANIFEST
 
 
-@pytest.mark.parametrize("m, share", [(1, None), ("full", 0.0)])
+@pytest.mark.parametrize("m, share", [(1, None), (2, None), (3, None), ("full", 0.0)])
 def test_promise_round_trip(m, share):
     """Alternatives and nulls survive."""
     promise = dataclasses.replace(PROMISE, m=m, item=None, suppressed_share=share)
@@ -109,6 +143,24 @@ def test_promise_round_trip(m, share):
 def test_approval_round_trip():
     """What is rendered reads back as the same values."""
     assert parse_approval(render_approval(APPROVAL)) == APPROVAL
+
+
+LATER = ("recoding", "protected", "l", "t")
+
+
+def test_packages_and_approvals_of_before_still_read():
+    """Keys that came later are always written, and read as promising none of it."""
+    document = json.loads(render_manifest(MANIFEST))
+    for key in LATER:
+        del document["kohort"][key]
+    for key in ("item_limit", "item_share"):
+        del document["kohort"]["suppression"][key]
+    found = parse_manifest(json.dumps(document)).promise
+    assert found == dataclasses.replace(PROMISE, **PLAIN, suppressed_item_share=None)
+    document = json.loads(render_approval(APPROVAL))
+    for key in (*LATER, "item_suppression_limit"):
+        del document[key]
+    assert parse_approval(json.dumps(document)) == dataclasses.replace(APPROVAL, **PLAIN)
 
 
 def test_learner_key_is_unique_in_learner_tables_only():
@@ -145,7 +197,19 @@ KEY = ["resources", 0, "schema", "fields", 0]
         (["kohort", "k"], True, "kohort.k"),
         (["kohort", "k"], 10**400, "kohort.k"),
         (["kohort", "k"], "5", "kohort.k"),
-        (["kohort", "m"], 2, "kohort.m"),
+        (["kohort", "m"], 4, "kohort.m"),
+        (["kohort", "recoding"], "none", "kohort.recoding"),
+        (["kohort", "maximum_share"], {"a\x1b[2J": 0.5}, "kohort.maximum_share, l, t"),
+        (["kohort", "protected"], {"region": ["x"]}, "kohort.protected"),
+        (["kohort", "protected"], {"grade": []}, "kohort.protected"),
+        (["kohort", "protected"], {"grade": ["x", "x"]}, "kohort.protected"),
+        (["kohort", "protected"], {"grade": ["*"]}, "kohort.protected"),
+        (["kohort", "protected"], {"grade": "x"}, "kohort.protected.grade"),
+        (["kohort", "suppression", "item_limit"], 2, "kohort.suppression.item_limit"),
+        (["kohort", "suppression", "item_limit"], None, "kohort.suppression.item_limit"),
+        (["kohort", "suppression", "item_share"], 0.5, "kohort.suppression.item_share"),
+        (["kohort", "suppression", "rows"], 1, "kohort.suppression"),
+        (["kohort", "pseudonym_scope"], "course", "kohort.suppression.item_limit"),
         (["kohort", "m"], 1.0, "kohort.m"),
         (["kohort", "m"], "some", "kohort.m"),
         (["kohort", "release_type"], "synthetic", "kohort.release_type"),
@@ -212,6 +276,52 @@ def test_strict_manifest(path, value, key):
     assert len(str(caught.value).splitlines()) == 1
 
 
+TREE = [["a", "A", "*"], ["b", "A", "*"], ["c", "c", "*"]]
+
+
+@pytest.mark.parametrize(
+    "name, bound, key",
+    [
+        ("l", 2, ""),
+        ("l", {"kind": "distinct", "l": 1}, ".l"),
+        ("l", {"kind": "distinct", "l": 2.0}, ".l"),
+        ("l", {"kind": "distinct", "l": 2, "c": 1}, ""),
+        ("l", {"kind": "entropy", "l": 1}, ".l"),
+        ("l", {"kind": "recursive", "l": 2}, ".c"),
+        ("l", {"kind": "recursive", "c": 0, "l": 2}, ".c"),
+        ("l", {"kind": "recursive", "c": 1, "l": 1}, ".l"),
+        ("l", {"kind": "logarithmic", "l": 2}, ".kind"),
+        ("l", {"l": 2}, ".kind"),
+        ("t", {"t": 0, "distance": "equal"}, ".t"),
+        ("t", {"t": 1, "distance": "equal"}, ".t"),
+        ("t", {"t": 0.2}, ".distance"),
+        ("t", {"t": 0.2, "distance": "far"}, ".distance"),
+        ("t", {"t": 0.2, "distance": "equal", "order": ["a"]}, ""),
+        ("t", {"t": 0.2, "distance": "ordered"}, ".order"),
+        ("t", {"t": 0.2, "distance": "ordered", "order": []}, ".order"),
+        ("t", {"t": 0.2, "distance": "ordered", "order": ["a", "a"]}, ".order"),
+        ("t", {"t": 0.2, "distance": "ordered", "order": ["a", "*"]}, ".order"),
+        ("t", {"t": 0.2, "distance": "hierarchical", "tree": []}, ".tree"),
+        ("t", {"t": 0.2, "distance": "hierarchical", "tree": [["*"]]}, ".tree"),
+        ("t", {"t": 0.2, "distance": "hierarchical", "tree": [[]]}, ".tree"),
+        ("t", {"t": 0.2, "distance": "hierarchical", "tree": [["a", "A"]]}, ".tree"),
+        ("t", {"t": 0.2, "distance": "hierarchical", "tree": [["a", "*", "*"]]}, ".tree"),
+        ("t", {"t": 0.2, "distance": "hierarchical", "tree": [TREE[0], TREE[0]]}, ".tree"),
+        ("t", {"t": 0.2, "distance": "hierarchical", "tree": [TREE[0], ["b", "*"]]}, ".tree"),
+        # A node with two parents, and a label that means one thing here and another there.
+        ("t", {"t": 0.2, "distance": "hierarchical",
+               "tree": [["a", "A", "X", "*"], ["b", "A", "Y", "*"]]}, ".tree"),
+        ("t", {"t": 0.2, "distance": "hierarchical",
+               "tree": [["a", "b", "*"], ["b", "B", "*"]]}, ".tree"),
+    ],
+)  # fmt: skip
+def test_strict_bounds(name, bound, key):
+    """An l or t that no package can mean is refused at its key."""
+    with pytest.raises(ManifestError) as caught:
+        parse_manifest(changed(["kohort", name], {"grade": bound}))
+    assert caught.value.key == f"kohort.{name}.grade{key}"
+
+
 @pytest.mark.parametrize(
     "text",
     ["", "{", "[]", '"x"', '{"kohort": NaN}', "[" * 100_000, '{"a": 1, "a": 1}', "9" * 10_000],
@@ -228,6 +338,8 @@ def test_not_a_manifest(text):
     [
         (["k"], 0, "k"),
         (["suppression_limit"], 2, "suppression_limit"),
+        (["item_suppression_limit"], -1, "item_suppression_limit"),
+        (["t", "score", "tree"], [["a"]], "t.score.tree"),
         (["tables", "learners", "gender"], "learner-key", "tables"),
         (["tables", "learners"], [], "tables.learners"),
         (["approved_by"], "steward", ""),

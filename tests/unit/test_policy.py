@@ -5,6 +5,7 @@ import pytest
 from schemas.declaration import parse_toml
 from schemas.policy import Policy, authorize
 from schemas.request import parse_request
+from schemas.sensitive import Closeness, Distinct
 from schemas.violations import SchemaError
 from tests.unit.test_declaration import FAMILY, small_family
 from tests.unit.test_request import REQUEST
@@ -80,6 +81,116 @@ def test_the_policy_refuses_at_the_key(old: str, new: str, key: str):
     assert key in refused(text)
 
 
+RELEASE = REQUEST.replace('"course"', '"release"')
+SHARE = "maximum_share = { final_result = 0.8 }"
+ONE_SIDED = 'maximum_share = { final_result = { share = 0.5, values = ["Fail"] } }'
+PROTECTS_FAILURE = POLICY + '[limits.one_sided]\nfinal_result = ["Fail"]\n'
+
+
+def stated(*settings: str, text: str = REQUEST, release: str = "") -> str:
+    """The request with these lines instead of its maximum share, and in `[release]`."""
+    text = text.replace("[release.privacy]", f"{release}\n[release.privacy]")
+    return text.replace(SHARE, "\n".join(settings))
+
+
+@pytest.mark.parametrize(
+    ("text", "key"),
+    [
+        (stated("m = 2"), "m"),
+        (stated("m = 1", text=RELEASE), "m"),
+        (stated("item_suppression_limit = 0.1"), "item_suppression_limit"),
+        (stated("item_suppression_limit = 0.6", text=RELEASE), "item_suppression_limit"),
+        (stated("l = { clicks = 2 }"), "l.clicks"),
+        (stated("t = { gender = 0.2 }"), "t.gender"),
+        (stated('t = { final_result = { t = 0.2, distance = "hierarchical" } }'),
+         "t.final_result.distance"),
+        (stated(ONE_SIDED), "maximum_share.final_result"),
+    ],
+)  # fmt: skip
+def test_privacy_that_the_scope_or_the_columns_do_not_allow(text: str, key: str):
+    """Each is refused at its key under `[release.privacy]`, and nothing else is."""
+    assert refused(text) == {f"release.privacy.{key}"}
+
+
+@pytest.mark.parametrize(
+    ("release", "key"),
+    [
+        ('statistics = [{ column = "gender", values = ["F"] }]', "statistics.0.column"),
+        ('statistics = [{ column = "clicks", values = ["x"] }]', "statistics.0.column"),
+        ('statistics = [{ column = "final_result", values = ["Passed"] }]',
+         "statistics.0.values"),
+        ('statistics = [{ column = "final_result", values = ["Pass"], by = "final_result" }]',
+         "statistics.0.by"),
+    ],
+)  # fmt: skip
+def test_statistics_are_of_requested_columns(release: str, key: str):
+    """Only of what is released, and of values that it has."""
+    assert refused(stated(SHARE, release=release)) == {f"release.{key}"}
+
+
+def test_a_statistic_of_a_requested_column_is_allowed():
+    """By a quasi-identifier, of an unknown value too; the values of bins are not known here."""
+    values = 'values = ["Pass", "(missing)"], by = "gender"'
+    clicks = '{ column = "clicks", values = ["below 1"] }'
+    asked = f'statistics = [{{ column = "final_result", {values} }}, {clicks}]'
+    terms(stated(SHARE, release=asked).replace('"final_result"]', '"final_result", "clicks"]'))
+
+
+def test_local_recoding_is_for_controlled_access():
+    """A public release is recoded globally."""
+    local = stated(SHARE, release='recoding = "local"')
+    assert terms(local).recoding == "local"
+    public = local.replace('"controlled"', '"public"').replace("k = 5", "k = 11")
+    assert refused(public) == {"release.recoding"}
+
+
+@pytest.mark.parametrize(
+    ("bound", "values"),
+    [
+        ('{ share = 0.9, values = ["Fail"] }', "share"),
+        ('{ share = 0.5, values = ["Pass"] }', "values"),
+        ('{ share = 0.5, values = ["Fail", "Failed"] }', "values"),
+    ],
+)
+def test_a_one_sided_share_protects_what_the_steward_says(bound: str, values: str):
+    """Within the policy's share, at least its values, and no value that the column lacks."""
+    text = stated(f"maximum_share = {{ final_result = {bound} }}")
+    assert refused(text, PROTECTS_FAILURE) == {
+        f"release.privacy.maximum_share.final_result.{values}"
+    }
+
+
+def test_a_one_sided_share_is_a_share_and_its_values():
+    """The terms hold both."""
+    found = terms(stated(ONE_SIDED), PROTECTS_FAILURE)
+    assert found.maximum_share == {"final_result": 0.5}
+    assert found.protected == {"final_result": ("Fail",)}
+
+
+@pytest.mark.parametrize("bound", ["l = { final_result = 2 }", "t = { final_result = 0.2 }"])
+def test_l_or_t_takes_the_place_of_the_policy_s_share(bound: str):
+    """No share is added where l or t bounds the column; one that is asked for stays."""
+    assert terms(stated(bound)).maximum_share == {}
+    assert terms(stated(bound, SHARE)).maximum_share == {"final_result": 0.8}
+
+
+def test_terms_of_sensitive_columns_are_the_request_s():
+    """What the request says of l and t passes on as it is."""
+    found = terms(stated("l = { final_result = 2 }", "t = { final_result = 0.2 }"))
+    assert found.diversity["final_result"] == Distinct.model_validate(2)
+    assert found.closeness["final_result"] == Closeness(t=0.2)
+
+
+def test_the_policy_caps_the_share_of_rows_left_out():
+    """Under release scope rows may be left out, up to the policy's limit; under course none."""
+    assert terms(stated(SHARE, text=RELEASE)).item_suppression_limit == 0.2
+    assert terms(stated(SHARE)).item_suppression_limit == 0.0
+    strict = POLICY + "[limits]\nitem_suppression = 0.1\n"
+    assert refused(stated(SHARE, text=RELEASE), strict) == {
+        "release.privacy.item_suppression_limit"
+    }
+
+
 def test_all_violations_come_at_once():
     """A wrong purpose, a misspelt column, a low k and a large share are told together."""
     text = REQUEST
@@ -107,9 +218,10 @@ def test_a_sensitive_column_is_always_bounded():
 
 
 def test_release_scope_knows_the_full_set():
-    """Release scope protects against knowledge of all items; course scope of one."""
+    """Release scope protects against knowledge of all items, or of fewer; course scope of one."""
     assert terms().m == 1
-    assert terms(REQUEST.replace('"course"', '"release"')).m == "full"
+    assert terms(RELEASE).m == "full"
+    assert terms(RELEASE.replace("k = 5", "k = 5\nm = 2")).m == 2
 
 
 def test_a_special_category_behind_a_column_raises_k():

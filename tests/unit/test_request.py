@@ -3,6 +3,7 @@
 import pytest
 
 from schemas.request import parse_request
+from schemas.sensitive import Closeness, Distinct, Entropy, OneSided, Recursive
 from schemas.violations import SchemaError
 
 REQUEST = """
@@ -48,9 +49,10 @@ def test_a_request_is_read():
         ("k = 5", "k = true", "release.privacy.k"),
         ("k = 5", "l = 2", "release.privacy.l"),
         ("k = 5", "t = 0.2", "release.privacy.t"),
-        ("k = 5", "m = 2", "release.privacy.m"),
-        ("k = 5", "m = 3", "release.privacy.m"),
+        ("k = 5", "m = 4", "release.privacy.m"),
         ("k = 5", "m = true", "release.privacy.m"),
+        ("k = 5", "m = 2.0", "release.privacy.m"),
+        ("k = 5", "item_suppression_limit = 1.0", "release.privacy.item_suppression_limit"),
         ("0.05", '"0.05"', "release.privacy.suppression_limit"),
         ("0.05", "false", "release.privacy.suppression_limit"),
         ("0.05", "nan", "release.privacy.suppression_limit"),
@@ -61,7 +63,8 @@ def test_a_request_is_read():
         ('"course"', '"none"', "release.pseudonyms"),
         ('"microdata"', '"aggregate"', "release.type"),
         ('"microdata"', '"synthetic"', "release.type"),
-        ('access = "controlled"', 'recoding = "local"', "release.recoding"),
+        ('access = "controlled"', 'recoding = "both"', "release.recoding"),
+        ('access = "controlled"', "statistics = 1", "release.statistics"),
         ('"gender", "region"', '"gender", "gender"', "release"),
     ],
 )
@@ -70,10 +73,108 @@ def test_a_refusal_names_the_key_it_stands_at(old: str, new: str, key: str):
     assert key in violations(REQUEST.replace(old, new, 1))
 
 
+SHARE, L, T = (f"release.privacy.{name}.final_result" for name in ("maximum_share", "l", "t"))
+
+
+def bounded(bound: str, name: str = "l") -> str:
+    """The request with this bound of its sensitive column instead of the maximum share."""
+    old = "maximum_share = { final_result = 0.8 }"
+    return REQUEST.replace(old, f"{name} = {{ final_result = {bound} }}")
+
+
+@pytest.mark.parametrize(
+    ("name", "bound", "read"),
+    [
+        ("maximum_share", "1", 1.0),
+        (
+            "maximum_share",
+            '{ share = 0.5, values = ["Fail"] }',
+            OneSided(share=0.5, values=("Fail",)),
+        ),
+        ("l", "2", Distinct.model_validate(2)),
+        ("l", "{ entropy = 2.5 }", Entropy.model_validate({"entropy": 2.5})),
+        (
+            "l",
+            "{ recursive = { c = 3, l = 2 } }",
+            Recursive.model_validate({"recursive": {"c": 3.0, "l": 2}}),
+        ),
+        ("t", "0.2", Closeness(t=0.2)),
+        ("t", '{ t = 0.2, distance = "ordered" }', Closeness(t=0.2, distance="ordered")),
+    ],
+)
+def test_bounds_of_sensitive_columns_are_read(name: str, bound: str, read: object):
+    """Each alternative becomes its own type."""
+    privacy = parse_request(bounded(bound, name), subject="request").release.privacy
+    assert getattr(privacy, name) == {"final_result": read}
+
+
+def test_bounds_that_differ_have_different_hashes():
+    """Distinct 2 and entropy 2.0 are different requests; t written bare or out is the same."""
+
+    def sha256(bound: str, name: str = "l") -> str:
+        return parse_request(bounded(bound, name), subject="request").sha256()
+
+    alternatives = ["2", "{ entropy = 2.0 }", "{ recursive = { c = 2.0, l = 2 } }"]
+    assert len({sha256(bound) for bound in alternatives}) == 3
+    assert sha256("0.2", "t") == sha256('{ distance = "equal", t = 0.2 }', "t")
+
+
+@pytest.mark.parametrize(
+    ("name", "bound", "key"),
+    [
+        ("maximum_share", "0", SHARE),
+        ("maximum_share", '"much"', SHARE),
+        ("maximum_share", '{ share = 1.5, values = ["Fail"] }', f"{SHARE}.share"),
+        ("maximum_share", "{ share = 0.5 }", f"{SHARE}.values"),
+        ("maximum_share", "{ share = 0.5, values = [] }", f"{SHARE}.values"),
+        ("maximum_share", '{ share = 0.5, values = ["a", "a"] }', f"{SHARE}.values"),
+        ("maximum_share", '{ share = 0.5, values = ["a"], of = 1 }', f"{SHARE}.of"),
+        ("l", "1", L),
+        ("l", "true", L),
+        ("l", "[2]", L),
+        ("l", "{}", L),
+        ("l", "{ entropi = 2 }", L),
+        ("l", "{ entropy = 1.0 }", f"{L}.entropy"),
+        ("l", "{ entropy = inf }", f"{L}.entropy"),
+        ("l", "{ recursive = 3 }", f"{L}.recursive"),
+        ("l", "{ recursive = { c = 3 } }", f"{L}.recursive.l"),
+        ("l", "{ recursive = { c = 0, l = 2 } }", f"{L}.recursive.c"),
+        ("l", "{ recursive = { c = 3, l = 1 } }", f"{L}.recursive.l"),
+        ("t", "0", T),
+        ("t", "1.0", T),
+        ("t", "{ t = 1.0 }", f"{T}.t"),
+        ("t", '{ distance = "ordered" }', f"{T}.t"),
+        ("t", '{ t = 0.2, distance = "far" }', f"{T}.distance"),
+    ],
+)
+def test_a_refused_bound_names_the_key_as_it_is_written(name: str, bound: str, key: str):
+    """Whatever alternative was tried, the key is the one of the text, and no other is told."""
+    assert list(violations(bounded(bound, name))) == [key]
+
+
+@pytest.mark.parametrize(
+    ("statistics", "key"),
+    [
+        ("[{ column = 'final_result', values = [] }]", "release.statistics.0.values"),
+        ("[{ values = ['Pass'] }]", "release.statistics.0.column"),
+        ("[{ column = 'c', values = ['x'] }, { column = 'c', values = ['x', 'x'] }]",
+         "release.statistics.1.values"),
+        ("[{ column = 'c', values = ['x'] }, { column = 'c', values = ['x'] }]",
+         "release.statistics"),
+    ],
+)  # fmt: skip
+def test_statistics_are_named_once_and_whole(statistics: str, key: str):
+    """A statistic without values, or asked for twice, is refused at its key."""
+    old = 'access = "controlled"'
+    assert list(violations(REQUEST.replace(old, f"statistics = {statistics}"))) == [key]
+
+
 def test_all_violations_come_at_once():
-    """Three faults make three violations, supported or not."""
-    text = REQUEST.replace("k = 5", "k = 1\nl = 2").replace("title =", "titel =")
-    assert {"release.privacy.k", "release.privacy.l", "titel", "title"} <= set(violations(text))
+    """Faults that are told in different ways come together."""
+    text = REQUEST.replace("k = 5", "k = 1\nl = { final_result = 1 }").replace("title =", "titel =")
+    text = text.replace('"course"', '"linked"')
+    keys = {"release.privacy.k", L, "titel", "title", "release.pseudonyms"}
+    assert keys <= set(violations(text))
 
 
 def test_what_is_not_toml_is_one_violation():
