@@ -11,6 +11,7 @@ import polars as pl
 
 from anonymizer.errors import CoreError, HierarchyError
 from anonymizer.hierarchy import Hierarchy
+from anonymizer.measures import TopCodedBins
 
 
 @dataclass(frozen=True)
@@ -170,7 +171,12 @@ def _pairs(
 def _leaves_below(hierarchy: Hierarchy) -> dict[str, set[str]]:
     """The leaves under each label, finest level first."""
     below: dict[str, set[str]] = {label: set() for label in hierarchy.domain()}
-    for level in range(hierarchy.height + 1):
-        for leaf, label in zip(hierarchy.leaves, hierarchy.label_of(level), strict=True):
-            below[label].add(leaf)
+    ladders = [hierarchy]
+    if isinstance(hierarchy, TopCodedBins):
+        # An item may have merged any tail.
+        ladders += [hierarchy.without(dropped) for dropped in range(len(hierarchy.edges[0]))]
+    for ladder in ladders:
+        for level in range(ladder.height + 1):
+            for leaf, label in zip(ladder.leaves, ladder.label_of(level), strict=True):
+                below.setdefault(label, set()).add(leaf)
     return below

@@ -136,9 +136,7 @@ def _least_loss(
     )
     scale = math.lcm(*(max(len(ladder.leaves) - 1, 1) for ladder in ladders))
     columns = [
-        _Column.of(
-            ladder, column, learners, k=k, models=models.get(ladder.name, ()), scale=scale
-        )
+        _Column.of(ladder, column, learners, k=k, models=models.get(ladder.name, ()), scale=scale)
         for ladder, column in zip(ladders, combinations.T, strict=True)
     ]
     lowest = tuple(max(b, column.lowest) for b, column in zip(bottom, columns, strict=True))
@@ -202,9 +200,7 @@ class _Column:
         )
 
 
-def _as_one_class(
-    ladder: Hierarchy, level: int, counts: NDArray[np.int64]
-) -> EquivalenceClasses:
+def _as_one_class(ladder: Hierarchy, level: int, counts: NDArray[np.int64]) -> EquivalenceClasses:
     """All learners of an item, one value each, compared with themselves."""
     total = counts.sum(keepdims=True)
     table, stratum = counts[None, :], np.zeros(1, np.int64)

@@ -41,7 +41,7 @@ def read_hierarchy(text: str, *, name: str, separator: str, missing: bool) -> Hi
     Raises:
         HierarchyError: the text is no such table, or the table no tree.
     """
-    lines = text.removeprefix("\ufeff").replace("\r\n", "\n").split("\n")
+    lines = text.removeprefix("\ufeff").replace("\r\n", "\n").splitlines(keepends=True)
     try:
         rows = [row for row in csv.reader(lines, delimiter=separator, strict=True) if row]
     except csv.Error as error:

@@ -8,13 +8,18 @@ only.
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from typing import Final
 
 import numpy as np
 from numpy.typing import NDArray
 
+from anonymizer.errors import NoRecodingError
 from anonymizer.incidence import Incidence, Profiles, require_keys
 from anonymizer.item_groups import GroupCheck, Groups
 from anonymizer.jit import jit
+
+_MOST_SETS: Final = 100_000_000
+"""Sets of learners held in memory, at most: some five gigabytes."""
 
 
 def suppress_rare_subsets(
@@ -107,6 +112,7 @@ def levels(held: Incidence, *, rows: NDArray[np.bool_], kept: NDArray[np.bool_])
 
     Raises:
         CoreError: too many sets and items for exact keys.
+        NoRecodingError: too many sets of one learner or another to hold in memory.
     """
     items = int(held.item.max(initial=0)) + 1
     here = np.flatnonzero(rows)
@@ -120,6 +126,11 @@ def levels(held: Incidence, *, rows: NDArray[np.bool_], kept: NDArray[np.bool_])
     while True:
         yield level
         more = until[level.learner] - position - 1
+        if more.sum() > _MOST_SETS:
+            raise NoRecodingError(
+                f"items: learners have more than {_MOST_SETS:,} sets of known items; lower m, or "
+                "release items of a coarser kind"
+            )
         origin = np.repeat(np.arange(len(more)), more)
         first = np.cumsum(more) - more
         position = np.arange(len(origin)) + (position + 1 - first)[origin]

@@ -111,7 +111,7 @@ class KAnonymity:
 
 @dataclass(frozen=True)
 class KMap:
-    """Every class is shared by at least k learners of the population (Sweeney 2002).
+    """Every class is shared by at least k learners of the population (Sweeney 2001).
 
     The population is the full platform table that an attacker would search; a release from it may
     hold fewer of them. Weaker than k-anonymity wherever the attacker knows who is in the release.

@@ -6,6 +6,7 @@ classes, and the classes that fail a model are suppressed whole.
 
 import math
 from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import Final, TypeAlias
 
 import numpy as np
@@ -13,21 +14,26 @@ from numpy.typing import NDArray
 
 from anonymizer.errors import CoreError
 from anonymizer.generalization import SUPPRESSED, Generalization
+from anonymizer.grouping import holding, merged
 from anonymizer.hierarchy import Hierarchy
-from anonymizer.histogram import (
-    Histogram,
-    SensitiveCounts,
-    classes_of,
-    group_index,
-    sums,
-)
+from anonymizer.histogram import Histogram, classes_of, group_index, sums
 from anonymizer.metrics import Figures
-from anonymizer.models import EquivalenceClasses, KAnonymity, KMap, Model, SensitiveValues
+from anonymizer.models import EquivalenceClasses, KAnonymity, KMap, Model
 
 Node: TypeAlias = tuple[int, ...]
 """One level for each quasi-identifier."""
 
 _REMEMBERED: Final = 64  # grouped nodes kept to group coarser ones from
+
+
+@dataclass(frozen=True, eq=False)
+class _Grouped:
+    """A node whose classes were counted: any leaf under a label stands for the label."""
+
+    node: Node
+    codes: NDArray[np.int32]
+    cell: NDArray[np.int64]
+    classes: EquivalenceClasses
 
 
 class Nodes:
@@ -80,12 +86,14 @@ class Nodes:
             for of_leaf, per_level in zip(held, self._leaf_counts, strict=True)
         ]
         k = max((model.k for model in models if isinstance(model, KAnonymity)), default=1)
-        mapped = [model.k for model in models if isinstance(model, KMap)]
-        self.least = (k, max(mapped)) if mapped else (k,)
+        self._mapped = [model for model in models if isinstance(model, KMap)]
+        self.least = (k, max(model.k for model in self._mapped)) if self._mapped else (k,)
         self.others = [model for model in models if not isinstance(model, (KAnonymity, KMap))]
-        self._grouped: list[tuple[Node, Histogram]] = []
+        self._grouped: list[_Grouped] = []
 
-    def figures(self, suppressed: int, classes: int, squares: int, spread: Sequence[int]) -> Figures:
+    def figures(
+        self, suppressed: int, classes: int, squares: int, spread: Sequence[int]
+    ) -> Figures:
         """The figures of a recoding of these learners."""
         return Figures(
             learners=self.learners,
@@ -108,112 +116,66 @@ class Nodes:
 
     def count(self, node: Node) -> tuple[Figures, int]:
         """The figures of a node, and how many learners k-anonymity and k-map alone suppress."""
-        source, of_tuple, number = self._group(node)
-        classes = classes_of(source, of_tuple, number)
-        enough = self._enough(classes)
-        holds = self._holds(classes, enough)
-        member = np.zeros(number, np.int64)
-        member[of_tuple] = np.arange(len(of_tuple))
+        at = self._group(node)
+        size = at.classes.size
+        holds = holding(at.classes, [*self._mapped, *self.others], self.least[0])
+        enough = holding(at.classes, self._mapped, self.least[0])
         lost = np.flatnonzero(~holds)
         spread = []
         for j, level in enumerate(node):
-            under = self._leaf_counts[j][level][source.codes[member[lost], j]]
-            added = int(classes.size[lost] @ (self.leaves[j] - under))
+            under = self._leaf_counts[j][level][at.codes[lost, j]]
+            added = int(size[lost] @ (self.leaves[j] - under))
             spread.append(self.spread[j][level] + added)
-        kept = classes.size[holds]
-        self._remember(node, source, classes, member, len(of_tuple))
+        kept = size[holds]
         return (
-            self.figures(int(classes.size[lost].sum()), len(kept), int(kept @ kept), spread),
-            int(classes.size[~enough].sum()),
+            self.figures(int(size[lost].sum()), len(kept), int(kept @ kept), spread),
+            int(size[~enough].sum()),
         )
 
     def generalization(self, node: Node) -> Generalization:
         """The classes of a node; a tuple whose class has no learners is in none."""
-        columns = self._labels(node, self.histogram)
-        of_tuple, number = group_index(self.histogram.cell, columns)
+        of_tuple, number = self._labels(node, self.histogram.codes, self.histogram.cell)
         classes = classes_of(self.histogram, of_tuple, number)
-        holds = self._holds(classes, self._enough(classes))
+        holds = holding(classes, [*self._mapped, *self.others], self.least[0])
         kept = int(holds.sum())
         renumbered = np.full(number, SUPPRESSED, np.int64)
         renumbered[holds] = np.arange(kept)
         levels = np.tile(np.array(node, np.int64), (kept, 1))
         return Generalization(class_of=renumbered[of_tuple], levels=levels)
 
-    def _labels(self, node: Node, source: Histogram) -> list[tuple[NDArray[np.int32], int]]:
-        return [
-            (h.levels[level][source.codes[:, j]], len(h.labels[level]))
+    def _labels(
+        self, node: Node, codes: NDArray[np.int32], cell: NDArray[np.int64]
+    ) -> tuple[NDArray[np.int64], int]:
+        """Which of them have equal labels at a node, and how many differ."""
+        columns = [
+            (h.levels[level][codes[:, j]], len(h.labels[level]))
             for j, (h, level) in enumerate(zip(self.hierarchies, node, strict=True))
         ]
+        return group_index(cell, columns)
 
-    def _group(self, node: Node) -> tuple[Histogram, NDArray[np.int64], int]:
-        """The smallest histogram known that a node can be grouped from, and its groups."""
-        source = self.histogram
-        for below, grouped in self._grouped:
-            finer = all(a <= b for a, b in zip(below, node, strict=True))
-            if finer and len(grouped.codes) < len(source.codes):
-                source = grouped
-        return source, *group_index(source.cell, self._labels(node, source))
+    def _source(self, node: Node) -> Histogram | _Grouped:
+        """The smallest remembered groups that a node unites."""
+        source: Histogram | _Grouped = self.histogram
+        for known in self._grouped:
+            below = all(a <= b for a, b in zip(known.node, node, strict=True))
+            if below and len(known.cell) < len(source.cell):
+                source = known
+        return source
 
-    def _remember(
-        self,
-        node: Node,
-        source: Histogram,
-        classes: EquivalenceClasses,
-        member: NDArray[np.int64],
-        tuples: int,
-    ) -> None:
-        """Keep the classes of a node as a histogram: any leaf of a label stands for the label."""
-        if 2 * len(member) > tuples:
-            return
-        del self._grouped[: len(self._grouped) - _REMEMBERED + 1]
-        grouped = Histogram(
+    def _group(self, node: Node) -> _Grouped:
+        """Group the tuples at a node, and remember groups that are much fewer than their source."""
+        source = self._source(node)
+        of_source, number = self._labels(node, source.codes, source.cell)
+        member = np.zeros(number, np.int64)
+        member[of_source] = np.arange(len(of_source))
+        found = _Grouped(
+            node=node,
             codes=np.asfortranarray(source.codes[member]),
             cell=source.cell[member],
-            learners=classes.size,
-            population=classes.population,
-            sensitive={name: _counts(held) for name, held in classes.sensitive.items()},
+            classes=merged(source.classes, of_source, number)
+            if isinstance(source, _Grouped)
+            else classes_of(source, of_source, number),
         )
-        self._grouped.append((node, grouped))
-
-    def _enough(self, classes: EquivalenceClasses) -> NDArray[np.bool_]:
-        """Which classes hold by k-anonymity and k-map; one without learners is no class."""
-        enough = KAnonymity(self.least[0])(classes)
-        return enough & KMap(self.least[1])(classes) if len(self.least) > 1 else enough
-
-    def _holds(
-        self, classes: EquivalenceClasses, enough: NDArray[np.bool_]
-    ) -> NDArray[np.bool_]:
-        """Which classes hold by every model. The costly ones see only what the others left."""
-        holds = enough.copy()
-        for model in self.others:
-            left = np.flatnonzero(holds)
-            holds[left] = model(_some(classes, left))
-        return holds
-
-
-def _some(classes: EquivalenceClasses, index: NDArray[np.int64]) -> EquivalenceClasses:
-    """The chosen classes."""
-    return EquivalenceClasses(
-        size=classes.size[index],
-        population=classes.population[index],
-        sensitive={
-            name: SensitiveValues(
-                counts=held.counts[index],
-                reference=held.reference,
-                stratum=held.stratum[index],
-                values=held.values,
-            )
-            for name, held in classes.sensitive.items()
-        },
-    )
-
-
-def _counts(held: SensitiveValues) -> SensitiveCounts:
-    """The values of classes as those of the tuples of a histogram."""
-    at, value = np.nonzero(held.counts)
-    return SensitiveCounts(
-        tuple_index=at.astype(np.int64),
-        value=value.astype(np.int32),
-        learners=held.counts[at, value],
-        values=held.values,
-    )
+        if 2 * number <= len(of_source):
+            self._grouped = [*self._grouped, found][-_REMEMBERED:]
+        return found

@@ -72,7 +72,8 @@ def checked_weights(weights: Sequence[float], number: int) -> NDArray[np.float64
     found = np.array(weights, np.float64)
     if found.shape != (number,) or not (np.isfinite(found) & (found > 0)).all():
         raise CoreError("weights: give one number above 0 for each quasi-identifier")
-    return found
+    # Only their proportions matter, and the largest floats would overflow.
+    return found / found.max(initial=1.0) if len(found) else found
 
 
 def good_cells(histogram: Histogram, demands: Demands) -> NDArray[np.int64]:

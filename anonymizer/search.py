@@ -1,15 +1,14 @@
 """Optimal full-domain generalization with suppression: one level for each quasi-identifier.
 
-The search is exact for every model and metric. Compiled code (`lattice`) rules nodes out by what
-k-anonymity alone is known to cost there, which no further model makes cheaper; the nodes that it
-cannot rule out are settled here in whole numbers and with every model. Ruling out more, as
-Flash (Kohlmayer et al. 2012) does, would take for granted that a node fails wherever a more general
-one does: with suppression that is not true of l-diversity, t-closeness or a maximum share.
+The search is exact for every model and metric. Compiled code (`search_kernels`) rules nodes out by
+what k-anonymity alone is known to cost there, which no further model makes cheaper; the nodes that
+it cannot rule out are settled here in whole numbers and with every model. Ruling out more, as Flash
+(Kohlmayer et al. 2012) does, would take for granted that a node fails wherever a more general one
+does: with suppression that is not true of l-diversity, t-closeness or a maximum share.
 """
 
 import heapq
 import math
-import sys
 import sys
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
@@ -21,10 +20,11 @@ from anonymizer.errors import CoreError, NoRecodingError
 from anonymizer.generalization import Generalization
 from anonymizer.hierarchy import Hierarchy
 from anonymizer.histogram import Histogram
-from anonymizer.lattice import EVALUATED, FINISHED, KEEPS, explore
+from anonymizer.lattice import EVALUATED, FINISHED, KEEPS
 from anonymizer.metrics import Figures, Loss, Metric
 from anonymizer.models import Model
 from anonymizer.nodes import Node, Nodes
+from anonymizer.search_kernels import explore
 from anonymizer.shape import Space
 
 __all__ = ["Node", "Recoding", "ascending_nodes", "optimal_recoding"]

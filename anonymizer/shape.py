@@ -1,6 +1,5 @@
 """From a histogram and its hierarchies to the arrays that the compiled search reads."""
 
-
 import numpy as np
 from numpy.typing import NDArray
 
@@ -8,6 +7,7 @@ from anonymizer import lattice
 from anonymizer.metrics import AverageClassSize, Discernibility, Figures, Loss, Metric
 from anonymizer.nodes import Node, Nodes
 from anonymizer.packing import pack
+from anonymizer.search_kernels import score
 
 _MARGIN = 1e-12
 """Far above the rounding errors of a float metric, relative to it."""
@@ -43,6 +43,7 @@ class Space:
         codes[:, -1] = nodes.histogram.cell
         packed = pack(codes, [*cardinalities, int(nodes.histogram.cell.max(initial=0)) + 1])
         counts = [nodes.histogram.learners, nodes.histogram.population][: len(nodes.least)]
+        widest = np.argsort(cardinalities, kind="stable")[len(height) // 2 :]
         weights = np.array(nodes.weights) / max(nodes.weights)
         leaves = np.array(nodes.leaves, np.float64)
         self.shape = lattice.Shape(
@@ -57,6 +58,7 @@ class Space:
             lost_at=lost_at,
             spread=spread,
             scale=weights / (nodes.learners * np.maximum(leaves - 1, 1)),
+            wide=np.isin(np.arange(len(height)), widest),
             least=np.array(nodes.least, np.int64),
             learners=nodes.learners,
             limit=limit,
@@ -93,9 +95,9 @@ class Space:
         of[lattice.SQUARES] = figures.squares
         for j, level in enumerate(node):
             of[lattice.LOST + j] = figures.spread[j] - self._nodes.spread[j][level]
-        score = lattice.score(self.shape, np.array(node, np.int64) - self._bottom, of)
+        found = score(self.shape, np.array(node, np.int64) - self._bottom, of)
         floored = 1e-10 * len(node) if self.shape.metric < lattice.DISCERNIBILITY else 0.0
-        return score + floored + _MARGIN * max(1.0, abs(score))
+        return found + floored + _MARGIN * max(1.0, abs(found))
 
     def _column(
         self, j: int, low: int, high: int, map_at: NDArray[np.int64], lost_at: NDArray[np.int64]

@@ -24,7 +24,7 @@ from pipelines.sources import Quarantine, load_family, open_source, stage
 from pipelines.sources.staging import Staged
 from pipelines.steward import APPROVAL_FILE, write_steward_files
 from pipelines.verify import Verification, verify_package
-from pipelines.views import LEARNER, assemble
+from pipelines.views import LEARNER, assemble, assemble_permitted
 from pipelines.world import make_world
 from schemas.checking import breaches
 from schemas.manifest import Promise
@@ -80,8 +80,11 @@ def build(
         _refuse_empty(frames, staged.quarantine)
         progress("keep who permits it")
         rights = permitted(frames, plan, workspace, cut_off=now)
+        own = assemble_permitted(
+            _frames(staged), plan, staged.quarantine, rights.frames, rights.allowed
+        )
         progress("anonymize")
-        extract = anonymize(rights.frames, plan)
+        extract = anonymize(own, plan)
         key, release = randomness(KEY_BYTES), randomness(4).hex()
         tables = describe(_pseudonymize(extract, plan, key), extract, plan)
         promise = _promise(
@@ -223,9 +226,6 @@ def _promise(
         diversity=promised_diversity(terms),
         closeness=promised_closeness(terms, ladders),
         item_suppression_limit=terms.item_suppression_limit,
-        suppressed_item_share=None
-        if plan.course_scope
-        else _rounded(extract.rows_left_out, extract.rows, k=terms.k),
     )
 
 

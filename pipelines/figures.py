@@ -25,6 +25,8 @@ from pipelines.plan import Plan
 from pipelines.recoding import CLASS, classified, units_of
 from pipelines.views import LEARNER
 from pipelines.world import CELL, World, collect, lazy
+from schemas.policy import requested
+from schemas.roles import Role
 
 _DRAWS: Final = 10_000
 _KNOWN: Final = (1, 2, 3)
@@ -61,9 +63,10 @@ def risk_figures(
         generator: for the targets of simulated attacks.
     """
     names = [hierarchy.name for hierarchy in plan.quasi_identifiers]
-    measures = [ladder.name for ladder in plan.enrolment_ladders]
+    columns = requested(plan.request, plan.family)
+    asked = plan.request.release.enrolments
+    knowing = [*names, *(name for name in asked if columns[name].role is Role.MEASURE)]
     rows = _rows(extract, plan)
-    knowing = [*names, *measures, *plan.microaggregated("enrolments")]
     histogram, made = _against(platform, extract, plan)
     return {
         **_prosecutors(extract, plan, names),

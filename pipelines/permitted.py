@@ -29,11 +29,14 @@ class Permitted:
         decided: `learners`, `enrolments` -> deciding state -> how many of them; and under
             `restrictions_without_effect` how many restrict a learner, or a course, that the source
             does not have: a sign of mistyped ids.
+        allowed: the learners and raw items whose rows may be used: `learner` and, where the family
+            has items, `_course`.
         digest: of the permitted pairs, keyed, so that nobody can test a guess against it.
     """
 
     frames: Mapping[str, pl.DataFrame]
     decided: Mapping[str, Mapping[str, int]]
+    allowed: pl.DataFrame
     digest: str
 
 
@@ -98,6 +101,7 @@ def permitted(
             for name, frame in frames.items()
         },
         decided=counts,
+        allowed=decided.allowed.select(on),
         digest=_keyed_digest(decided.allowed.drop(LEARNER), key),
     )
 

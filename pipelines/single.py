@@ -13,12 +13,12 @@ from pathlib import Path
 from typing import Final
 
 import polars as pl
-from anonymizer.local import local_recoding
 
 from anonymizer.errors import NoRecodingError
 from anonymizer.generalization import Generalization
 from anonymizer.hierarchy import Hierarchy
 from anonymizer.histogram import Histogram, SensitiveCounts
+from anonymizer.local import local_recoding
 from anonymizer.models import KAnonymity, Model
 from anonymizer.search import Node, optimal_recoding
 from anonymizer.utility import average_class_size, discernibility, granularity, loss
@@ -159,8 +159,10 @@ def anonymize_table(
         weights=[options.weights.get(name, 1.0) for name in columns.quasi],
         limit=int(options.suppression_limit * histogram.total),
     )
-    with suppress(NoRecodingError):  # a few tuples may well be too few learners
-        task(_head(histogram), evaluations=_WARM_EVALUATIONS)
+    # A few tuples may be too few learners for k: any class will do to compile the kernels.
+    anyone = replace(task, models=(KAnonymity(1), *task.models[1:]), limit=histogram.total)
+    with suppress(NoRecodingError):
+        anyone(_head(histogram), evaluations=_WARM_EVALUATIONS)
     start = clock()
     try:
         found = task(histogram, evaluations=None)

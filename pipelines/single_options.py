@@ -2,6 +2,7 @@
 
 import difflib
 import math
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
@@ -110,10 +111,12 @@ def assign_columns(names: Sequence[str], hierarchies: Sequence[str], options: Op
     named = {"--learner": [options.learner] if options.learner is not None else []}
     named["--l or --t"] = list(options.sensitive)
     named["--weight"] = list(options.weights)
+    # Where the header is missing, a learner's cells stand in its place: none may be told.
+    header = any(name in hierarchies for name in names)
     for option, columns in named.items():
         for column in columns:
             if column not in names:
-                near = difflib.get_close_matches(column, names, n=1)
+                near = difflib.get_close_matches(column, names, n=1) if header else []
                 hint = f"did you mean {near[0]}?" if near else "check the header and --separator"
                 raise OptionError(f"{option}: no column {column}; {hint}")
     if options.learner in hierarchies:
@@ -124,7 +127,10 @@ def assign_columns(names: Sequence[str], hierarchies: Sequence[str], options: Op
     sensitive = tuple(name for name in names if name in options.sensitive)
     quasi = tuple(name for name in names if name in hierarchies and name not in sensitive)
     if not quasi:
-        raise OptionError("--hierarchies: no column with a hierarchy is left to be generalized")
+        raise OptionError(
+            "--hierarchies: no column with a hierarchy is left to be generalized; "
+            "check the header and --separator"
+        )
     for column in options.weights:
         if column not in quasi:
             raise OptionError(f"--weight {column}: is no quasi-identifier")
@@ -195,10 +201,10 @@ def read_share(text: str) -> Fraction:
     Raises:
         OptionError: it is no number.
     """
-    try:
-        return Fraction(text)
-    except (ValueError, ZeroDivisionError):
-        raise OptionError("--suppression-limit: expected a number between 0 and 1") from None
+    # A decimal of few digits: an exponent of many would make a number of as many.
+    if not re.fullmatch(r"[0-9]*\.?[0-9]+(e-?[0-9]{1,2})?", text):
+        raise OptionError("--suppression-limit: expected a number between 0 and 1")
+    return Fraction(text)
 
 
 def read_distance(column: str, text: str) -> DistanceName:

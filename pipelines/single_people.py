@@ -98,6 +98,13 @@ def read_people(table: pl.DataFrame, columns: Columns, learner: str | None) -> P
     people = people.with_columns(pl.exclude(PERSON).replace("", MISSING))
     if learner is None:
         return People(people, tuple(notes))
+    withheld = sum(int((table[name] == ROOT).sum()) for name in columns.sensitive)
+    if withheld:
+        # Of a learner's rows some would count and some would not.
+        raise SourceError(
+            f"cells of a sensitive column that are {ROOT}, which means withheld: {withheld}; "
+            "with --learner give their values, or remove these rows"
+        )
     variants = people.select(PERSON, *quasi).unique().group_by(PERSON).len("variants")
     differing = variants.filter(pl.col("variants") > 1).height
     if differing:

@@ -108,7 +108,7 @@ def read_hierarchies(folder: Path, separator: str) -> HierarchyTables:
             none.
     """
     try:
-        files = sorted(path for path in folder.iterdir() if path.suffix == ".csv")
+        files = sorted(path for path in folder.iterdir() if path.suffix.lower() == ".csv")
     except OSError as error:
         raise SourceError(f"{folder}: can't be read ({error.strerror})") from None
     tables: dict[str, Sequence[Sequence[str]]] = {}
@@ -157,6 +157,13 @@ def check_new(out: Path) -> None:
         raise OutputError(f"{out} exists already; choose another --out, or remove it")
 
 
+def _umask() -> int:
+    """What the process would not let a new file have; it can only be read by setting it."""
+    found = os.umask(0o077)
+    os.umask(found)
+    return found
+
+
 def write_table(table: pl.DataFrame, out: Path, separator: str) -> None:
     """Write a table of text as CSV: whole, or not at all.
 
@@ -171,7 +178,7 @@ def write_table(table: pl.DataFrame, out: Path, separator: str) -> None:
         os.close(handle)
         part = Path(name)
         neutralized(table).write_csv(part, separator=separator)
-        part.chmod(0o644)
+        part.chmod(0o666 & ~_umask())
         check_new(out)
         part.rename(out)
     except OSError as error:

@@ -15,7 +15,7 @@ from pipelines.permitted import Permitted
 from pipelines.plan import Plan
 from pipelines.sources.quarantine import Quarantine
 from pipelines.world import World
-from schemas.manifest import LEARNER_KEY, Approval, Promise, render_approval
+from schemas.manifest import LEARNER_KEY, SENSITIVE, Approval, Promise, render_approval
 
 APPROVAL_FILE = "approval.json"
 
@@ -95,6 +95,12 @@ def _approval(promise: Promise, tables: Sequence[Described]) -> str:
             diversity=promise.diversity,
             closeness=promise.closeness,
             item_suppression_limit=promise.item_suppression_limit,
+            domains={
+                field.name: field.enum
+                for table in tables
+                for field in table.fields
+                if field.role == SENSITIVE
+            },
         )
     )
 

@@ -60,6 +60,50 @@ def assemble(
     return {name: frame.drop(ROW) for name, frame in frames.items()}
 
 
+def assemble_permitted(
+    tables: Mapping[str, pl.LazyFrame],
+    plan: Plan,
+    quarantine: Quarantine,
+    frames: Mapping[str, pl.DataFrame],
+    allowed: pl.DataFrame,
+) -> dict[str, pl.DataFrame]:
+    """The views anew, of permitted rows alone, where a learner's row is made of enrolments.
+
+    Whoever withholds one course must not be described by what was recorded in it. Where learners
+    have a table of their own, nothing changes.
+
+    Args:
+        tables: as for `assemble`.
+        plan: as for `assemble`.
+        quarantine: gains the rows that are at fault only now.
+        frames: what `assemble` and the registry left.
+        allowed: `learner` and `_course` of the rows that may be used.
+    """
+    family = plan.family
+    view = family.views.get("learners")
+    if view is None or "learners" not in frames or COURSE not in allowed.columns:
+        return dict(frames)
+    sources = {view.table, *(column.table or view.table for column in view.columns.values())}
+    of_items = [
+        name for name in sources & tables.keys() if family.item in family.tables[name].columns
+    ]
+    if not of_items:
+        return dict(frames)
+    keys = {LEARNER: family.learner, COURSE: family.item}
+    pairs = allowed.select(pl.col(old).alias(new) for old, new in keys.items()).lazy()
+    own = {
+        name: table.join(pairs, on=list(keys.values()), how="semi") if name in of_items else table
+        for name, table in tables.items()
+    }
+    later = Quarantine()
+    found = assemble(own, plan, later)
+    quarantine.absorb(later)
+    return {
+        name: frame.join(allowed, on=[c for c in keys if c in frame.columns], how="semi")
+        for name, frame in found.items()
+    }
+
+
 def _conform(
     tables: Mapping[str, pl.LazyFrame], family: Family, quarantine: Quarantine
 ) -> dict[str, Frame]:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from schemas.declaration import ViewColumn
 from schemas.request import ExtractRequest
 from schemas.roles import Role
-from schemas.sensitive import OneSided, Recursive, ShareBound
+from schemas.sensitive import Diversity, OneSided, Recursive, ShareBound
 from schemas.violations import Violation
 
 if TYPE_CHECKING:  # authorizing calls these rules, so its module can't be imported here
@@ -66,17 +66,30 @@ def _bounds(
                 key = f"release.privacy.maximum_share.{name}.values"
                 yield from _unknown(key, columns[name], bound.values)
     for name, diversity in privacy.l.items():
-        most = Fraction(repr(limits.maximum_share))
-        if isinstance(diversity, Recursive) and Fraction(repr(diversity.c)) * (1 - most) > most:
-            key = f"release.privacy.l.{name}.recursive.c"
-            yield Violation(key, f"at most {float(most / (1 - most)):g}")
-    for name, closeness in privacy.t.items():
+        yield from _diversity(f"release.privacy.l.{name}", diversity, limits)
+    yield from _closeness(request, limits, columns, sensitive)
+
+
+def _closeness(
+    request: ExtractRequest,
+    limits: "Limits",
+    columns: Mapping[str, ViewColumn],
+    sensitive: set[str],
+) -> Iterator[Violation]:
+    for name, closeness in request.release.privacy.t.items():
         if closeness.t > limits.t:
             yield Violation(f"release.privacy.t.{name}", f"at most {limits.t}")
         in_a_tree = name not in sensitive or columns[name].hierarchy is not None
         if closeness.distance == "hierarchical" and not in_a_tree:
             key = f"release.privacy.t.{name}.distance"
             yield Violation(key, "the column has no hierarchy; use equal or ordered")
+
+
+def _diversity(key: str, diversity: Diversity, limits: "Limits") -> Iterator[Violation]:
+    """Recursive (c, l)-diversity must bound the commonest value as the maximum share would."""
+    most = Fraction(repr(limits.maximum_share))
+    if isinstance(diversity, Recursive) and Fraction(repr(diversity.c)) * (1 - most) > most:
+        yield Violation(f"{key}.recursive.c", f"at most {float(most / (1 - most)):g}")
 
 
 def _share(key: str, name: str, bound: ShareBound, limits: "Limits") -> Iterator[Violation]:

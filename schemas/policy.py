@@ -79,7 +79,8 @@ class Policy(BaseModel):
 class Terms:
     """What a request and a policy together promise: every default filled in.
 
-    Every sensitive column has a maximum share, an l or a t.
+    Every sensitive column has a maximum share or an l. A t comes on top: where most learners of an
+    item have one value, classes of that value alone may be within t.
 
     Attributes:
         k: the least number of distinct learners in a group.
@@ -145,11 +146,11 @@ def authorize(request: ExtractRequest, policy: Policy, family: Family) -> Terms:
 def _shares(request: ExtractRequest, policy: Policy, family: Family) -> dict[str, ShareBound]:
     """The maximum shares asked for, and the policy's for what nothing else bounds."""
     privacy = request.release.privacy
-    bounded = privacy.l.keys() | privacy.t.keys()
     return {
         name: privacy.maximum_share.get(name, policy.limits.maximum_share)
         for name, column in requested(request, family).items()
-        if column.role is Role.SENSITIVE and (name in privacy.maximum_share or name not in bounded)
+        if column.role is Role.SENSITIVE
+        and (name in privacy.maximum_share or name not in privacy.l)
     }
 
 

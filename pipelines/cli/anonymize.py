@@ -52,7 +52,7 @@ Examples:
 @click.option(
     "--k",
     required=True,
-    type=click.IntRange(min=1),
+    type=click.IntRange(min=1, max=1_000_000_000),
     help="Every class is shared by so many distinct learners.",
 )
 @click.option(
@@ -134,15 +134,17 @@ def anonymize(
 
     OUT.csv holds the generalized quasi-identifiers and the columns of --l and --t, sorted. All
     other columns are left out, and named on stderr. Suppressed learners leave with all their rows.
-    An empty cell is a value of its own, (missing). A learner whose rows differ in a
+    Cells that a spreadsheet would run as formulas, such as -1, get an apostrophe in front. An empty
+    cell is a value of its own, (missing). A learner whose rows differ in a
     quasi-identifier gets the values of the first in every row. A class holds a sensitive value for
-    every learner who has it in any row.
+    every learner who has it in any row. --t compares with all rows of IN.csv, suppressed ones
+    included, as ARX does.
     """
-    if len(separator) != 1 or not separator.isascii() or separator in '"\r\n':
+    if len(separator) != 1 or not separator.isascii() or separator in '"\r\n\0':
         raise click.UsageError("--separator is one ASCII character, no quote and no line end")
     # Heavy imports on use: `--help` answers at once.
     from pipelines.single import anonymize_file  # noqa: PLC0415
-    from pipelines.single_options import (  # noqa: PLC0415  # noqa: PLC0415
+    from pipelines.single_options import (  # noqa: PLC0415
         Options,
         pairs,
         read_distance,
@@ -166,7 +168,8 @@ def anonymize(
         file, out, hierarchies=hierarchies, separator=separator, options=options
     )
     for note in result.notes:
-        click.echo(f"note: {note}", err=True)
+        # A column's name may hold a line end.
+        click.echo(f"note: {' '.join(note.split())}", err=True)
     report = result.report
     if as_json:
         click.echo(json.dumps(asdict(report)))

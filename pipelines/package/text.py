@@ -1,6 +1,7 @@
 """The parts of a package that people read: README and codebook."""
 
 from collections.abc import Iterator
+from fractions import Fraction
 
 from schemas.manifest import (
     ITEM,
@@ -66,7 +67,7 @@ Check all of this yourself: `kohort verify .` reads the files as they are and re
   choices, nor anything about other releases from the same source.
 - {_access(promise)}
 
-At most {promise.suppression_limit:.0%} of the learners could be left out for the promise's sake;
+At most {_percent(promise.suppression_limit)} of the learners could be left out for the promise's sake;
 {_suppressed(promise.suppressed_share, promise)}.
 {_rows_left_out(promise)}{_recoding(promise)}
 Figures computed from this extract are about the learners in it.
@@ -141,7 +142,7 @@ def _promise_lines(promise: Promise) -> Iterator[str]:
     for column, share in promise.maximum_share.items():
         values = promise.protected.get(column)
         what = "value" if values is None else f"of the values {_listed(values)}"
-        most = f"more than {share:.0%} of the learners"
+        most = f"more than {_percent(share)} of the learners"
         yield f"In no group do {most} share one {what} of `{column}`."
     for column, diversity in promise.diversity.items():
         yield f"Every group shows {_diverse(diversity)} of `{column}`."
@@ -190,6 +191,11 @@ def _access(promise: Promise) -> str:
     return "It is for controlled access: do not pass it on, and do not try to identify anyone."
 
 
+def _percent(share: float) -> str:
+    """A share as it was written, never rounded down to something that is not true."""
+    return f"{float(Fraction(repr(share)) * 100):g}%"
+
+
 def _suppressed(share: float | None, promise: Promise) -> str:
     if share is None:
         return f"the share is withheld, for fewer than {promise.k} were"
@@ -200,9 +206,8 @@ def _rows_left_out(promise: Promise) -> str:
     if promise.pseudonym_scope == "course" or promise.item is None:
         return ""
     return (
-        f"Of the rows of those who stayed at most {promise.item_suppression_limit:.0%} could be "
-        "left out,\nbecause their items would have told who they are; "
-        f"{_suppressed(promise.suppressed_item_share, promise)}.\n"
+        f"Of the rows of those who stayed at most {_percent(promise.item_suppression_limit)} could\n"
+        "be left out, because their items would have told who they are.\n"
     )
 
 

@@ -61,7 +61,7 @@ class Quarantine:
     """Collects what was put aside, as positions in file order: never the rows themselves."""
 
     def __init__(self) -> None:
-        self._positions: dict[tuple[str, str | None, Reason], list[pl.Series]] = {}
+        self.positions: dict[tuple[str, str | None, Reason], list[pl.Series]] = {}
 
     def add(
         self,
@@ -81,13 +81,22 @@ class Quarantine:
         """
         positions = pl.Series(ROW, rows, dtype=pl.Int64)
         if len(positions):
-            self._positions.setdefault((table, column, reason), []).append(positions)
+            self.positions.setdefault((table, column, reason), []).append(positions)
+
+    def absorb(self, other: "Quarantine") -> None:
+        """Add what another one put aside and this one did not."""
+        for key, parts in other.positions.items():
+            table, column, reason = key
+            rows = pl.concat(parts).unique(maintain_order=True)
+            if known := self.positions.get(key):
+                rows = rows.filter(~rows.is_in(pl.concat(known).implode()))
+            self.add(table, reason, rows, column=column)
 
     def entries(self) -> tuple[Quarantined, ...]:
         """The counts, ordered by table, reason and column."""
         counts = [
             Quarantined(table, column, reason, sum(map(len, positions)))
-            for (table, column, reason), positions in self._positions.items()
+            for (table, column, reason), positions in self.positions.items()
         ]
         return tuple(sorted(counts, key=lambda c: (c.table, c.reason, c.column or "")))
 
@@ -103,7 +112,7 @@ class Quarantine:
         writer.writerows([c.table, c.column or "", c.reason, c.rows] for c in self.entries())
         with create_private(folder / "counts.csv") as file:
             file.write(text.getvalue().encode())
-        for table in sorted({table for table, _, _ in self._positions}):
+        for table in sorted({table for table, _, _ in self.positions}):
             with create_private(folder / f"{quote(table, safe='{}')}.parquet") as file:
                 self._table(table).write_parquet(file)
 
@@ -113,7 +122,7 @@ class Quarantine:
                 pl.lit(reason.value).alias("reason"),
                 pl.lit(column, dtype=pl.String).alias("column"),
             )
-            for (name, column, reason), parts in self._positions.items()
+            for (name, column, reason), parts in self.positions.items()
             if name == table
             for positions in parts
         ).sort(ROW)

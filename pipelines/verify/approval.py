@@ -57,6 +57,14 @@ def _differences(manifest: Manifest, approval: Approval) -> Iterator[str]:
     for column in sorted(promise.closeness.keys() & approval.closeness.keys()):
         if promise.closeness[column].distance != approval.closeness[column].distance:
             yield f"t.{column}: not the approved distance, order or tree"
+    yield from _columns_differ(manifest, approval)
+
+
+def _columns_differ(manifest: Manifest, approval: Approval) -> Iterator[str]:
+    for resource in manifest.resources:
+        for column in resource.fields:
+            if set(column.enum) != set(approval.domains.get(column.name, column.enum)):
+                yield f"{resource.name}.{column.name}: not the approved domain"
     roles = {
         resource.name: {f.name: f.role for f in resource.fields if f.role != LEARNER_KEY}
         for resource in manifest.resources

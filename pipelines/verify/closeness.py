@@ -134,9 +134,10 @@ def _family(distance: Distance, values: Sequence[str]) -> tuple[_Sets, int]:
             return {value: [str(value)] for value in values}, 2
         case OrderedDistance(order):
             _demand_known(values, set(order))
-            cuts = sorted(values, key=order.index)[:-1]
-            family = {v: [c for c in cuts if order.index(v) <= order.index(c)] for v in values}
-            return family, len(cuts)
+            place = {label: i for i, label in enumerate(order)}
+            cuts = sorted(values, key=place.__getitem__)
+            # A set is all values up to a cut; a value is in those that end at it or after it.
+            return {v: cuts[cuts.index(v) : -1] for v in values}, len(cuts) - 1
         case HierarchicalDistance(tree):
             _demand_known(values, {label for row in tree for label in row})
             height = len(tree[0]) - 1

@@ -4,11 +4,13 @@ Everywhere a null is a value of its own, and counts as no learner in the column 
 Columns whose names start with `#` are ours: no released column can.
 """
 
+import math
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 import polars as pl
 
+from pipelines.verify.outcome import CannotRunError
 from pipelines.verify.package import Extract, Table
 from schemas.manifest import LEARNER_COURSE_GRAIN, LEARNER_GRAIN, QUASI_IDENTIFIER
 
@@ -18,6 +20,8 @@ CLASS = "#class"
 ITEM = "#item"
 ITEMS = "#items"
 _EVERYBODY = "#everybody"
+_MOST_SUBSETS = 200_000_000
+"""Item subsets of learners that are counted, at most: some ten gigabytes."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -109,9 +113,21 @@ def groupings(extract: Extract) -> tuple[Grouping, ...]:
     people = learner_classes(extract)
     rows = released_items(extract)
     if extract.promise.m != "full":
+        _demand_countable(rows, extract.promise.m)
         return tuple(item_subsets(people, rows, extract.promise.m))
     frame = people.join(item_sets(rows), on=KEY, how="left")
     return (Grouping(frame.with_columns(pl.col(ITEMS).fill_null("")), (CLASS, ITEMS), None),)
+
+
+def _demand_countable(rows: pl.DataFrame, most: int) -> None:
+    """Refuse what would not fit memory: a forged table may give one learner a thousand items."""
+    items = rows.unique().group_by(KEY).len()["len"]
+    subsets = sum(
+        learners * sum(math.comb(number, size) for size in range(1, most + 1))
+        for number, learners in items.value_counts().iter_rows()
+    )
+    if subsets > _MOST_SUBSETS:
+        raise CannotRunError(f"{subsets:,} item subsets, more than {_MOST_SUBSETS:,} to count")
 
 
 def learner_classes(extract: Extract) -> pl.DataFrame:

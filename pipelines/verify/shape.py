@@ -128,13 +128,13 @@ def unique_rows(extract: Extract) -> Outcome:
 
 
 def row_order(extract: Extract) -> Outcome:
-    """Rows stand in the order of their pseudonyms: any other order could be the source's."""
-    faults = [
-        f"{table.resource.name}: rows are not sorted by {table.resource.learner_key}"
-        for table in extract.tables
-        if not table.frame[table.resource.learner_key].is_sorted()
-    ]
-    return outcome(faults, "sorted by pseudonym")
+    """Rows stand in the order of pseudonym and item: any other order could be the source's."""
+    faults = []
+    for table in extract.tables:
+        key = [name for name in table.resource.primary_key if name in table.frame.columns]
+        if not table.frame.select(pl.struct(key).is_sorted()).item():
+            faults.append(f"{table.resource.name}: rows are not sorted by {', '.join(key)}")
+    return outcome(faults, "sorted by pseudonym and item")
 
 
 def item_column(extract: Extract) -> Outcome:

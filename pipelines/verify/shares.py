@@ -23,6 +23,9 @@ def maximum_share(extract: Extract, groups: Groups, column: str) -> Outcome:
         return Outcome(ok=False, detail="no sensitive column of this name")
     if column not in promise.maximum_share:
         return Outcome(ok=True, detail="nothing is promised about this column")
+    named = {field.name: field.enum for table in tables for field in table.resource.fields}
+    if not set(promise.protected.get(column, ())) <= set(named[column]):
+        return Outcome(ok=False, detail="a protected value is none of the column's")
     limit = promise.maximum_share[column]
     cells = [shown_cells(extract, table, column) for table in tables]
     shares = pl.concat(

@@ -35,7 +35,8 @@ class EntropyDiversity:
     l: float  # noqa: E741
 
     def __post_init__(self) -> None:
-        demand((self.l > 1, "l", "a number above 1"))
+        # A group of one value would pass 1, and the tolerance of the checker anything near it.
+        demand((self.l >= 1.1, "l", "a number of at least 1.1"))
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,7 +1,7 @@
 """The JSON of a promise, and of the approval that it is held against.
 
-`recoding`, `protected`, `l`, `t`, `item_limit` and `item_share` came later than the other keys:
-they are always written, and may be left out of what is read, which then promises none of them.
+`recoding`, `protected`, `l`, `t` and `item_limit` came later than the other keys: they are always
+written, and may be left out of what is read, which then promises none of them.
 """
 
 from collections.abc import Mapping
@@ -42,8 +42,8 @@ def read_promise(node: Node) -> Promise:
     """
     node.keys({*_PROMISE_KEYS, "format_version", "maximum_share", "suppression"}, _LATER_KEYS)
     suppression = node.child("suppression")
-    suppression.keys({"limit", "share"}, frozenset({"item_limit", "item_share"}))
-    item_limit, item_share = suppression.optional("item_limit"), suppression.optional("item_share")
+    suppression.keys({"limit", "share"}, frozenset({"item_limit"}))
+    item_limit = suppression.optional("item_limit")
     return built(
         Promise,
         node.key,
@@ -51,7 +51,6 @@ def read_promise(node: Node) -> Promise:
         suppression_limit=suppression.child("limit").number(),
         suppressed_share=_number_or_null(suppression.child("share")),
         item_suppression_limit=0.0 if item_limit is None else item_limit.number(),
-        suppressed_item_share=None if item_share is None else _number_or_null(item_share),
         data_version=node.child("data_version").text(),
         cut_off=node.child("cut_off").text(),
         legal_bases=node.child("legal_bases").texts(),
@@ -68,7 +67,6 @@ def promise_json(promise: Promise) -> dict[str, Any]:
             "limit": promise.suppression_limit,
             "share": promise.suppressed_share,
             "item_limit": promise.item_suppression_limit,
-            "item_share": promise.suppressed_item_share,
         },
     }
 
@@ -80,7 +78,7 @@ def parse_approval(text: str) -> Approval:
         ManifestError: the text is not JSON, or not an approval.
     """
     root = load(text)
-    later = _LATER_KEYS | {"item_suppression_limit"}
+    later = _LATER_KEYS | {"item_suppression_limit", "domains"}
     root.keys({*_SHARED_KEYS, "maximum_share", "suppression_limit", "tables"}, later)
     tables = {
         name: {column: role.text() for column, role in table.children()}
@@ -91,6 +89,7 @@ def parse_approval(text: str) -> Approval:
         **_shared(root),
         suppression_limit=root.child("suppression_limit").number(),
         item_suppression_limit=0.0 if item_limit is None else item_limit.number(),
+        domains={column: labels.texts() for column, labels in _columns(root, "domains")},
         tables=tables,
     )
 
@@ -104,6 +103,7 @@ def render_approval(approval: Approval) -> str:
             "suppression_limit": approval.suppression_limit,
             "item_suppression_limit": approval.item_suppression_limit,
             "tables": {name: dict(columns) for name, columns in approval.tables.items()},
+            "domains": {column: list(labels) for column, labels in approval.domains.items()},
         }
     )
 

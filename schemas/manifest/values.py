@@ -134,8 +134,6 @@ class Promise:
         closeness: sensitive column -> how near every group is to everybody.
         item_suppression_limit: the share of (learner, item) rows that may be left out for the
             items they would tell; 0 under course scope.
-        suppressed_item_share: the share left out, rounded to 1%; None where withheld, and under
-            course scope.
     """
 
     release_type: str
@@ -156,12 +154,10 @@ class Promise:
     diversity: Mapping[str, Diversity] = field(default_factory=dict)
     closeness: Mapping[str, Closeness] = field(default_factory=dict)
     item_suppression_limit: float = 0.0
-    suppressed_item_share: float | None = None
 
     def __post_init__(self) -> None:
         limit, item_limit = self.suppression_limit, self.item_suppression_limit
         course = self.pseudonym_scope == "course"
-        items = self.suppressed_item_share
         within = "a share from 0 to the limit, or null"
         demand(
             *_common_rules(self),
@@ -169,8 +165,6 @@ class Promise:
             (_is_within(self.suppressed_share, limit), "suppression.share", within),
             (0 <= item_limit <= 1, "suppression.item_limit", "a share from 0 to 1"),
             (not course or not item_limit, "suppression.item_limit", "0 under course scope"),
-            (_is_within(items, item_limit), "suppression.item_share", within),
-            (not course or items is None, "suppression.item_share", "null under course scope"),
         )
 
 
@@ -203,6 +197,8 @@ class Approval:
 
     Attributes:
         tables: table -> column -> role, for every column but the learner key.
+        domains: sensitive column -> every label it may have, without which a bound on some of them
+            means nothing. Columns left out are not held to any.
 
     The other attributes are those of `Promise`.
     """
@@ -222,6 +218,7 @@ class Approval:
     diversity: Mapping[str, Diversity] = field(default_factory=dict)
     closeness: Mapping[str, Closeness] = field(default_factory=dict)
     item_suppression_limit: float = 0.0
+    domains: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         roles = {role for columns in self.tables.values() for role in columns.values()}

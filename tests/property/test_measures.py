@@ -68,9 +68,7 @@ def test_top_coding_within_an_item(values, floor):
     ladder = TopCodedBins.from_bins("n", edges, missing=True)
     frame = pl.DataFrame({"learner": range(len(values)), "n": values})
     frame = frame.with_columns(bin_expr("n", edges[0]))
-    levels = coarsen(
-        frame, [ladder], item=None, learner="learner", k=floor, models={}, at_least={}
-    )
+    levels = coarsen(frame, [ladder], item=None, learner="learner", k=floor, models={}, at_least={})
     level, dropped = levels[""]
     left = edges[0][: len(edges[0]) - dropped]
     assert left == (top_code(np.array(values, float), edges[0], floor) or edges[0][:1])

@@ -55,13 +55,14 @@ def counted(classes, *, values=VALUES, population=None, strata=None):
     table = [[h[value] for value in values] for h in held]
     counts = np.array(table, np.int64).reshape(len(classes), len(values))
     size = np.array([len(members) for members in classes], np.int64)
+    shown = np.array([sum(map(bool, members)) for members in classes], np.int64)
     stratum = np.array(strata or [0] * len(classes), np.int64)
     reference = np.zeros((4, len(values)), np.int64)
     np.add.at(reference, stratum, counts)
     return EquivalenceClasses(
         size=size,
         population=size if population is None else np.array(population, np.int64),
-        sensitive={"grade": SensitiveValues(counts, reference, stratum, values)},
+        sensitive={"grade": SensitiveValues(counts, reference, stratum, values, shown)},
     )
 
 

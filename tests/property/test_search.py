@@ -2,7 +2,6 @@
 
 from collections import Counter
 from dataclasses import dataclass, replace
-from itertools import product
 
 import numpy as np
 import pytest
@@ -55,9 +54,7 @@ MODELS = {
     ),
     "t": (
         TCloseness("result", 0.3, EqualDistance()),
-        lambda c, cell: twin.close(
-            shown(c), shown(cell), 0.3, lambda a, b: 0 if a == b else 1
-        ),
+        lambda c, cell: twin.close(shown(c), shown(cell), 0.3, lambda a, b: 0 if a == b else 1),
     ),
 }
 
@@ -110,11 +107,16 @@ class Task:
 def tasks(draw, *, names=tuple(MODELS), columns=3):
     """Up to three hierarchies, 25 learners in three cells, two models, and bounds on levels."""
     hierarchies = [draw(trees(name)) for name in "abc"[: draw(st.integers(0, columns))]]
+    # Values are withheld of whole cells: all learners of a class show one, or none does.
+    cells = [5 + i for i in range(draw(st.integers(1, 3)))]
+    withheld = draw(st.sets(st.sampled_from(cells), max_size=1))
     person = st.builds(
-        Person,
+        lambda leaves, cell, values, released: Person(
+            leaves, cell, frozenset("*") if cell in withheld else values, released
+        ),
         leaves=st.tuples(*(st.sampled_from(h.leaves) for h in hierarchies)),
-        cell=st.integers(5, 5 + draw(st.integers(0, 2))),
-        values=st.frozensets(st.sampled_from(["pass", "fail", "*"]), min_size=1),
+        cell=st.sampled_from(cells),
+        values=st.frozensets(st.sampled_from(["pass", "fail"]), min_size=1),
         released=st.sampled_from([True, True, True, draw(st.booleans())]),
     )
     bounds = [sorted(draw(st.tuples(*2 * [st.integers(0, h.height)]))) for h in hierarchies]
@@ -358,6 +360,49 @@ def test_keys_of_more_than_63_bits_are_exact():
     assert (found.levels, found.classes) == ((0,) * columns, 2)
 
 
+@pytest.mark.parametrize("metric", METRICS.values())
+@pytest.mark.parametrize("columns", [3, 8])
+@pytest.mark.parametrize("limit", [500, 20_000])
+def test_many_tuples_in_wide_keys_are_grouped_alike(metric, columns, limit):
+    """32,769 tuples and more are grouped in parts; eight columns of 300 leaves need 72 bits."""
+    rng = np.random.default_rng(columns)
+    rows = [
+        (f"{leaf}", f"tens {leaf // 10}", f"hundreds {leaf // 100}", f"two hundreds {leaf // 200}")
+        for leaf in range(300)
+    ]
+    hierarchies = [Hierarchy.from_rows(f"q{j}", rows, missing=False) for j in range(columns)]
+    codes = rng.integers(0, 300, (40_000, columns)).astype(np.int32)
+    # Those of the columns that stay at their leaves can be told apart by a few values only.
+    codes[:, 3:] = rng.integers(0, 2, (40_000, 1)) * 299
+    codes[:300] = np.arange(300)[:, None]
+    histogram = Histogram(
+        codes=codes,
+        cell=np.zeros(40_000, np.int64),
+        learners=np.ones(40_000, np.int64),
+        population=np.ones(40_000, np.int64),
+        sensitive={},
+    )
+
+    def found():
+        recoding = optimal_recoding(
+            histogram,
+            hierarchies,
+            [KAnonymity(5)],
+            suppression_limit=limit,
+            weights=[1] * columns,
+            metric=metric,
+            maximum=(4, 4, 4) + (0,) * (columns - 3),
+        )
+        return replace(recoding, evaluated=0, generalization=None), recoding.generalization
+
+    compiled, of_compiled = found()
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(search, "_LARGEST", 0)
+        plain, of_plain = found()
+    assert vars(compiled) == vars(plain)
+    assert np.array_equal(of_compiled.class_of, of_plain.class_of)
+
+
 def test_a_maximum_share_refutes_no_lower_node():
     """Merging a good class with a bad one may spoil it: the roots fail, a node below holds.
 
@@ -404,17 +449,50 @@ def test_equal_losses_are_settled_by_the_lower_level():
 
 
 @pytest.mark.parametrize(
-    "limit, weights, message",
+    "changes, message",
     [
-        (-1, [1], "suppression_limit"),
-        (0, [], "weights"),
-        (0, [0], "weights"),
-        (0, [float("inf")], "weights"),
+        ({"suppression_limit": -1}, "suppression_limit"),
+        ({"weights": []}, "weights"),
+        ({"weights": [0]}, "weights"),
+        ({"weights": [float("inf")]}, "weights"),
+        ({"minimum": (0, 0)}, "minimum"),
+        ({"minimum": (1,), "maximum": (0,)}, "minimum"),
+        ({"maximum": (2,)}, "maximum"),
+        ({"max_evaluations": 0}, "max_evaluations"),
     ],
 )
-def test_parameters_out_of_range_are_named(limit, weights, message):
-    """A negative limit and weights that are missing, zero or infinite are refused."""
+def test_parameters_out_of_range_are_named(changes, message):
+    """Limits below 0, weights that are missing, zero or infinite, and levels that do not exist."""
+    asked = {"suppression_limit": 0, "weights": [1], **changes}
     with pytest.raises(CoreError, match=message):
+        optimal_recoding(small([9, 9]), [TWO], [KAnonymity(5)], **asked)
+
+
+def test_an_ended_budget_is_not_taken_for_infeasibility():
+    """Where the first node fails and the budget allows no second, the error says so."""
+    with pytest.raises(NoRecodingError, match="budget"):
         optimal_recoding(
-            small([9, 9]), [TWO], [KAnonymity(5)], suppression_limit=limit, weights=weights
+            small([4, 4]),
+            [TWO],
+            [KAnonymity(5)],
+            suppression_limit=0,
+            weights=[1],
+            max_evaluations=1,
         )
+
+
+def test_the_population_hides_learners_only_under_k_map():
+    """Two learners among five of the population hold 5-map; k = 2 alone counts the learners."""
+    histogram = Histogram(
+        codes=np.array([[0], [1]], np.int32),
+        cell=np.zeros(2, np.int64),
+        learners=np.array([2, 0], np.int64),
+        population=np.array([2, 3], np.int64),
+        sensitive={},
+    )
+    ask = {"suppression_limit": 0, "weights": [1]}
+    mapped = optimal_recoding(histogram, [TWO], [KMap(5)], **ask)
+    assert (mapped.levels, mapped.classes) == ((1,), 1)
+    alone = optimal_recoding(histogram, [TWO], [KAnonymity(2)], **ask)
+    assert (alone.levels, alone.classes) == ((0,), 1)
+    assert alone.generalization.class_of.tolist() == [0, SUPPRESSED]

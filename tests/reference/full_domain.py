@@ -30,8 +30,13 @@ def best_node(people, hierarchies, models, *, metric, limit, weights, minimum=No
 
     Args:
         people: released or not.
+        hierarchies: one for each leaf of a person.
         models: callables of (a class, everyone in its cell), lists of learners released or not.
         metric: geometric, arithmetic, discernibility or aecs.
+        limit: learners that may be suppressed.
+        weights: of the hierarchies.
+        minimum: the lowest level of each; None for 0.
+        maximum: the highest; None for the root.
     """
     bottom = minimum or [0] * len(hierarchies)
     top = maximum or [h.height for h in hierarchies]

@@ -23,8 +23,8 @@ def most_share(members, share, protected=None):
 
 
 def filled(members):
-    """Holders, most frequent value first, one by one until the class is full."""
-    seats, vector = len(members), []
+    """Holders, most frequent value first, until every member who shows a value has a seat."""
+    seats, vector = sum(1 for member in members if member), []
     for _, held in holders(members).most_common():
         taken = 0
         while taken < held and seats > 0:

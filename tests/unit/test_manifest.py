@@ -66,7 +66,6 @@ PROMISE = Promise(
     data_version="1",
     cut_off="2026-01-31T00:00:00Z",
     legal_bases=("consent",),
-    suppressed_item_share=0.1,
     **LATER_BOUNDS,
 )
 LEARNERS = Resource(
@@ -153,10 +152,10 @@ def test_packages_and_approvals_of_before_still_read():
     document = json.loads(render_manifest(MANIFEST))
     for key in LATER:
         del document["kohort"][key]
-    for key in ("item_limit", "item_share"):
+    for key in ("item_limit",):
         del document["kohort"]["suppression"][key]
     found = parse_manifest(json.dumps(document)).promise
-    assert found == dataclasses.replace(PROMISE, **PLAIN, suppressed_item_share=None)
+    assert found == dataclasses.replace(PROMISE, **PLAIN)
     document = json.loads(render_approval(APPROVAL))
     for key in (*LATER, "item_suppression_limit"):
         del document[key]
@@ -207,7 +206,6 @@ KEY = ["resources", 0, "schema", "fields", 0]
         (["kohort", "protected"], {"grade": "x"}, "kohort.protected.grade"),
         (["kohort", "suppression", "item_limit"], 2, "kohort.suppression.item_limit"),
         (["kohort", "suppression", "item_limit"], None, "kohort.suppression.item_limit"),
-        (["kohort", "suppression", "item_share"], 0.5, "kohort.suppression.item_share"),
         (["kohort", "suppression", "rows"], 1, "kohort.suppression"),
         (["kohort", "pseudonym_scope"], "course", "kohort.suppression.item_limit"),
         (["kohort", "m"], 1.0, "kohort.m"),

@@ -167,9 +167,9 @@ def test_a_one_sided_share_is_a_share_and_its_values():
     assert found.protected == {"final_result": ("Fail",)}
 
 
-@pytest.mark.parametrize("bound", ["l = { final_result = 2 }", "t = { final_result = 0.2 }"])
-def test_l_or_t_takes_the_place_of_the_policy_s_share(bound: str):
-    """No share is added where l or t bounds the column; one that is asked for stays."""
+def test_l_takes_the_place_of_the_policy_s_share():
+    """No share is added where l bounds the column; one that is asked for stays."""
+    bound = "l = { final_result = 2 }"
     assert terms(stated(bound)).maximum_share == {}
     assert terms(stated(bound, SHARE)).maximum_share == {"final_result": 0.8}
 
