@@ -182,7 +182,7 @@ def approve(path, promise):
     shared = {
         field.name: getattr(promise, field.name)
         for field in dataclasses.fields(Approval)
-        if field.name != "tables"
+        if field.name not in {"tables", "domains"}
     }
     approval = Approval(**shared, tables={"enrolments": roles})
     path.write_text(render_approval(approval))

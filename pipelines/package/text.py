@@ -67,8 +67,8 @@ Check all of this yourself: `kohort verify .` reads the files as they are and re
   choices, nor anything about other releases from the same source.
 - {_access(promise)}
 
-At most {_percent(promise.suppression_limit)} of the learners could be left out for the promise's sake;
-{_suppressed(promise.suppressed_share, promise)}.
+At most {_percent(promise.suppression_limit)} of the learners could be left out for the promise's
+sake; {_suppressed(promise.suppressed_share, promise)}.
 {_rows_left_out(promise)}{_recoding(promise)}
 Figures computed from this extract are about the learners in it.
 """
@@ -206,7 +206,7 @@ def _rows_left_out(promise: Promise) -> str:
     if promise.pseudonym_scope == "course" or promise.item is None:
         return ""
     return (
-        f"Of the rows of those who stayed at most {_percent(promise.item_suppression_limit)} could\n"
+        f"Of the rows of those who stayed {_percent(promise.item_suppression_limit)} at most could\n"
         "be left out, because their items would have told who they are.\n"
     )
 

@@ -211,23 +211,20 @@ def assert_groups(tables, m, k, bound):
     assert found
     assert min(len(members) for members, _ in found) >= k
     enrolments = released["enrolments"]
-    # Whatever is promised of results, motivation has the share of the policy, or its t.
+    # The policy's share holds wherever no other share and no l is asked; t comes on top of it.
     whole = partial(models.most_share, share=0.99)
-    if bound in HOLDERS:
-        assert not promise.breaking(found, enrolments, "final_result", HOLDERS[bound][1])
-    elif bound in NEAR:
+    judge = HOLDERS[bound][1] if bound in HOLDERS else whole
+    assert not promise.breaking(found, enrolments, "final_result", judge)
+    if bound in NEAR:
         assert not promise.far(found, enrolments, "final_result", ITEM, NEAR[bound][1])
-    else:
-        assert not promise.breaking(found, enrolments, "final_result", whole)
     if m == 1:
         return
     people = released["learners"]
     assert set(enrolments["learner"]) <= set(people["learner"])
+    assert not promise.breaking(found, people, "motivation", whole)
     if bound == "of learners":
         close = partial(near, "motivation", 0.3, "ordered")
         assert not promise.far(found, people, "motivation", None, close)
-    else:
-        assert not promise.breaking(found, people, "motivation", whole)
 
 
 def assert_combinations(tables, k, values):

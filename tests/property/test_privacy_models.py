@@ -81,7 +81,7 @@ def test_shares_are_those_of_the_learners(classes, share):
 def test_the_worst_case_fills_the_class(classes):
     """The vector of the twin, which seats one learner after the other."""
     held = counted(classes)
-    found = worst_case(held.sensitive["grade"].counts, held.size)
+    found = worst_case(held.sensitive["grade"].counts, held.sensitive["grade"].shown)
     for row, members in zip(found, classes, strict=True):
         expected = twin.filled(members)
         assert row.tolist() == expected + [0] * (len(VALUES) - len(expected))

@@ -110,8 +110,8 @@ def shares_hold(groups, rows, learner, column, alpha, protected=None):
 def choices(groups, rows, learner, column):
     """For each group that shows a value: the counts w of its worst choice of one a learner."""
     for members in groups.values():
-        left, counts = len(members), []
         found = holders(rows, members, learner, column).values()
+        left, counts = len(set().union(*found)), []
         for who in sorted(found, key=len, reverse=True):
             counts.append(min(len(who), left))
             left -= counts[-1]

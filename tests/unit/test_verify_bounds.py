@@ -279,3 +279,11 @@ def test_enrolments_of_nobody_fail(m):
 def test_a_bound_of_no_column_fails(run):
     """Nothing is promised of a column that is not there."""
     assert not checked(run, one_class("ab"), column="score").ok
+
+
+def test_a_protected_value_that_the_column_never_has_fails():
+    """A share of a value under another spelling would bound nothing."""
+    made = one_class("ab", "ab")
+    found = checked(maximum_share, made, maximum_share={"grade": 0.9}, protected={"grade": ("а",)})  # noqa: RUF001
+    assert not found.ok
+    assert "none of the column's" in found.detail

@@ -21,7 +21,7 @@ FIELDS = {
     "learner": Field("learner", "learner-key", "pseudonym"),
     "item": Field("item", "item", "item", ("X", "Y", "X,Y")),
     "qi": Field("qi", "quasi-identifier", "class", DOMAIN),
-    "grade": Field("grade", "sensitive", "grade", DOMAIN),
+    "grade": Field("grade", "sensitive", "grade", (*DOMAIN, "A", "c")),
     "clicks": Field("clicks", "measure", "clicks", DOMAIN),
 }
 
