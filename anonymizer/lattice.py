@@ -41,7 +41,7 @@ class Shape(NamedTuple):
         lost_at: where those of a column and level start; shape (q, H).
         spread: leaves under the label of each learner, summed, by column and level; shape (q, H).
         scale: what one leaf of spread weighs in the Loss of each column; shape (q,).
-        wide: whether a column is one of the half with most codes at the bottom; shape (q,).
+        wide: whether a column is one of the two thirds with most codes at the bottom; shape (q,).
         least: learners, and where there are two also population, that a class needs.
         learners: n.
         limit: learners that may be suppressed.

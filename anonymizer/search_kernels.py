@@ -166,15 +166,66 @@ def _merge(
         counts: key i has count `skip` + i.
         parts: 2^b, where the keys share the leading b bits of their hashes.
     """
-    keys, table = store.far_keys, store.table
-    into_keys, into_counts = store.near_keys, store.near_counts
     slots = 16
     while slots < 2 * (end - begin):
         slots *= 2
+    store.table[:slots] = -1
     # Unsigned throughout: a signed index is checked for counting from the end.
     shift, low = _shift(slots * parts), np.uint64(slots - 1)
+    if counts.shape[1] == 1 and store.far_keys.shape[1] == 1:
+        return _merge_words(store, counts, begin, end, skip, start, shift, low)
+    return _merge_rows(store, counts, begin, end, skip, start, shift, low)
+
+
+@jit
+def _merge_words(
+    store: Store,
+    counts: NDArray[np.int64],
+    begin: int,
+    end: int,
+    skip: int,
+    start: int,
+    shift: np.uint64,
+    low: np.uint64,
+) -> int:
+    """`_merge` of keys of one word and one count each: nearly always, and the innermost loop."""
+    keys, table = store.far_keys, store.table
+    into_keys, into_counts = store.near_keys, store.near_counts
+    o = start
+    for i in range(begin, end):
+        key = keys[i, 0]
+        slot = ((key * _HASH) >> shift) & low
+        while True:
+            found = table[slot]
+            if found < 0:
+                table[slot] = o
+                into_keys[o, 0] = key
+                into_counts[o, 0] = counts[skip + i, 0]
+                o += 1
+                break
+            group = np.uint64(found)
+            if into_keys[group, 0] == key:
+                into_counts[group, 0] += counts[skip + i, 0]
+                break
+            slot = (slot + np.uint64(1)) & low
+    return o
+
+
+@jit
+def _merge_rows(
+    store: Store,
+    counts: NDArray[np.int64],
+    begin: int,
+    end: int,
+    skip: int,
+    start: int,
+    shift: np.uint64,
+    low: np.uint64,
+) -> int:
+    """`_merge` of keys of any words and counts."""
+    keys, table = store.far_keys, store.table
+    into_keys, into_counts = store.near_keys, store.near_counts
     words, width = keys.shape[1], counts.shape[1]
-    table[:slots] = -1
     o = start
     for i in range(begin, end):
         slot = (_hash(keys, i) >> shift) & low

@@ -43,7 +43,7 @@ class Space:
         codes[:, -1] = nodes.histogram.cell
         packed = pack(codes, [*cardinalities, int(nodes.histogram.cell.max(initial=0)) + 1])
         counts = [nodes.histogram.learners, nodes.histogram.population][: len(nodes.least)]
-        widest = np.argsort(cardinalities, kind="stable")[len(height) // 2 :]
+        widest = np.argsort(cardinalities, kind="stable")[len(height) // 3 :]
         weights = np.array(nodes.weights) / max(nodes.weights)
         leaves = np.array(nodes.leaves, np.float64)
         self.shape = lattice.Shape(

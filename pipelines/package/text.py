@@ -206,8 +206,8 @@ def _rows_left_out(promise: Promise) -> str:
     if promise.pseudonym_scope == "course" or promise.item is None:
         return ""
     return (
-        f"Of the rows of those who stayed {_percent(promise.item_suppression_limit)} at most could\n"
-        "be left out, because their items would have told who they are.\n"
+        f"Of the rows of those who stayed, {_percent(promise.item_suppression_limit)} at most\n"
+        "could be left out, because their items would have told who they are.\n"
     )
 
 

@@ -30,7 +30,8 @@ def load_family(name_or_path: str, *, base: Path = Path()) -> LoadedFamily:
 
     Args:
         name_or_path: the name of a shipped family, or the path of a TOML file; hierarchies lie in
-            `hierarchies/` beside the shipped ones, and right beside a user's own file.
+            `hierarchies/` beside the shipped ones, and right beside a user's own file; what does
+            not lie there is looked for among the shipped ones, such as `age.csv`, `month.csv`.
         base: what a relative path starts from.
 
     Raises:
@@ -55,7 +56,13 @@ def load_family(name_or_path: str, *, base: Path = Path()) -> LoadedFamily:
         raise SourceError(str(error)) from None
     columns = [column for view in family.views.values() for column in view.columns.values()]
     named = sorted({column.hierarchy for column in columns if column.hierarchy is not None})
-    return LoadedFamily(family, {name: _rows(folder / name) for name in named})
+    ours = {file.name for file in (shipped / "hierarchies").iterdir()}
+
+    def place(name: str) -> Traversable:
+        own = folder / name
+        return shipped / "hierarchies" / name if name in ours and not own.is_file() else own
+
+    return LoadedFamily(family, {name: _rows(place(name)) for name in named})
 
 
 def _rows(file: Traversable) -> list[list[str]]:

@@ -418,3 +418,23 @@ def test_adult_with_a_sensitive_column_as_arx(shared_data, tmp_path):
     report = json.loads(CliRunner().invoke(main, words).stdout)
     assert report["node"] == [0, 3, 0, 0, 2, 1, 1, 0]
     assert report["loss"] == pytest.approx(0.17012279194738156, abs=1e-9)
+
+
+def test_a_headerless_table_tells_no_cell(bench):
+    """A word near a cell of the first row is not answered with that cell."""
+    bench.table("S0,Bonn,20,ZZSECRET0\nS1,Bonn,20,ZZSECRET1\n")
+    line = bench.refusal("--learner", "ZZSECRET", code=2)
+    assert "ZZSECRET0" not in line
+
+
+def test_a_learner_may_not_withhold_some_of_his_values(bench):
+    """Of several rows some would count and some would not: one seat would look like many."""
+    bench.table("id,city,grade\n1,Bonn,A\n1,Bonn,B\n2,Bonn,*\n3,Bonn,*\n")
+    line = bench.refusal("--learner", "id", "--l", "grade=2", code=4)
+    assert "withheld: 2" in line
+
+
+@pytest.mark.parametrize("limit", ["1e9999999", "1/20", "\u0661", "nan", "-0.1", "1.1", ""])
+def test_a_limit_is_a_short_decimal(bench, limit):
+    """Neither fractions nor exponents of many digits."""
+    assert "--suppression-limit" in bench.refusal("--suppression-limit", limit, code=2)

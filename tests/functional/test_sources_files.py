@@ -240,7 +240,7 @@ def test_driver_values_become_text(database):
 
 
 def test_families_are_found_by_name_or_path(tmp_path):
-    """A user's hierarchies lie beside the declaration."""
+    """A user's hierarchies lie beside the declaration, or are shipped ones."""
     (tmp_path / "mine.toml").write_text(
         'family = "mine"\ntitle = "Mine"\nlearner = "id"\nitem = "course"\n'
         '[tables.t]\ngrain = "learner"\n'
@@ -254,6 +254,11 @@ def test_families_are_found_by_name_or_path(tmp_path):
     assert family.family == "mine"
     assert hierarchies == {"g.csv": [["a", "*"], ["b", "*"]]}
     assert load_family("oulad").family.family == "oulad"
+    (tmp_path / "g.csv").unlink()
+    declared = (tmp_path / "mine.toml").read_text().replace("g.csv", "age.csv")
+    (tmp_path / "mine.toml").write_text(declared)
+    shipped = load_family("mine.toml", base=tmp_path).hierarchies["age.csv"]
+    assert ["17", "15-19", "10-19", "0-19", "*"] in shipped
 
 
 @pytest.mark.parametrize(
