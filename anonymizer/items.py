@@ -11,7 +11,6 @@ from dataclasses import dataclass
 from typing import Literal
 
 import numpy as np
-import polars as pl
 from numpy.typing import NDArray
 
 from anonymizer.errors import CoreError
@@ -33,7 +32,6 @@ __all__ = [
     "LearnerValues",
     "RowValues",
     "anonymize_items",
-    "exact_item_sets",
 ]
 
 
@@ -99,36 +97,3 @@ def anonymize_items(
         else suppress_rare_subsets(profiles, m=m, check=check)
     )
     return KeptItems(rows[profiles.of_row], kept[profiles.of_learner])
-
-
-def exact_item_sets(pairs: pl.DataFrame, *, learner: str, item: str) -> pl.DataFrame:
-    """Number the exact item set of each learner.
-
-    Args:
-        pairs: one row or more for each (learner, item); order and repeats do not matter.
-        learner: the learner column.
-        item: the item column.
-
-    Returns:
-        One row for each learner, sorted by learner: the learner column and `item_set` (int64).
-        Equal sets have equal numbers, counted from 0 in the order of the sorted sets.
-
-    Raises:
-        CoreError: a learner or an item is null.
-    """
-    if pairs.select(pl.any_horizontal(pl.col(learner, item).is_null().any())).item():
-        raise CoreError(f"pairs: null in {learner} or {item}; drop rows without either first")
-    sets = (
-        pairs.select(learner, item=pl.col(item).rank("dense").cast(pl.Int64))
-        .unique()
-        .sort("item")
-        .group_by(learner, maintain_order=True)
-        .agg(pl.col("item"))
-    )
-    # A map of the distinct sets is small, and its order does not depend on the engine's.
-    distinct = sorted(sets["item"].unique().to_list())
-    numbers = pl.DataFrame(
-        {"item": distinct, "item_set": range(len(distinct))},
-        schema={"item": pl.List(pl.Int64), "item_set": pl.Int64},
-    )
-    return sets.join(numbers, on="item", how="left").select(learner, "item_set").sort(learner)

@@ -65,12 +65,6 @@ def top_code(values: NDArray[np.float64], edges: Sequence[float], floor: int) ->
     return tuple(edge for edge in edges if np.count_nonzero(values >= edge) >= floor)
 
 
-def bottom_code(values: NDArray[np.float64], edges: Sequence[float], floor: int) -> Edges:
-    """The same at the other end: at least `floor` learners lie below the lowest edge left."""
-    _refuse_nan(values)
-    return tuple(edge for edge in edges if np.count_nonzero(values < edge) >= floor)
-
-
 @dataclass(frozen=True, eq=False)
 class TopCodedBins(Hierarchy):
     """Bins of a number whose highest ones are merged, item by item, until the tail is not rare.

@@ -5,9 +5,9 @@ from numpy.typing import NDArray
 
 from anonymizer import lattice
 from anonymizer.metrics import AverageClassSize, Discernibility, Figures, Loss, Metric
+from anonymizer.node_kernels import score
 from anonymizer.nodes import Node, Nodes
 from anonymizer.packing import pack
-from anonymizer.search_kernels import score
 
 _MARGIN = 1e-12
 """Far above the rounding errors of a float metric, relative to it."""

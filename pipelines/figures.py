@@ -65,12 +65,17 @@ def risk_figures(
     names = [hierarchy.name for hierarchy in plan.quasi_identifiers]
     columns = requested(plan.request, plan.family)
     asked = plan.request.release.enrolments
-    knowing = [*names, *(name for name in asked if columns[name].role is Role.MEASURE)]
+    measures = [name for name in asked if columns[name].role is Role.MEASURE]
+    sensitive = [name for name in asked if columns[name].role is Role.SENSITIVE]
     rows = _rows(extract, plan)
+    known = [*names, CELL, *measures]
     histogram, made = _against(platform, extract, plan)
     return {
         **_prosecutors(extract, plan, names),
-        "prosecutor_who_also_knows_all_measures_of_an_item": _told_of(rows, [*knowing, CELL], plan),
+        "prosecutor_who_also_knows_all_measures_of_an_item": _told_of(rows, known, plan),
+        "prosecutor_who_also_knows_the_sensitive_values": _told_of(
+            rows, [*known, *sensitive], plan
+        ),
         "journalist": asdict(journalist_risk(histogram, plan.quasi_identifiers, made)),
         **_attacks(extract, plan, generator),
     }

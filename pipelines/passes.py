@@ -116,23 +116,12 @@ def count_learners(rows: Frame, *, by: Sequence[str], learner: str, name: str) -
     return rows.group_by(*by).agg(nw.col(learner).n_unique().cast(nw.Int64).alias(name))
 
 
-def recode(rows: Frame, labels: Mapping[str, Frame]) -> Frame:
-    """Broadcast a recoding: each column's leaf becomes its label.
+def recode(rows: Frame, tuples: Frame, *, on: Sequence[str]) -> Frame:
+    """Broadcast a recoding: each row gains what became of its tuple, null where it was suppressed.
 
     Args:
-        rows: rows with leaf labels.
-        labels: column -> a frame of `leaf` and `label`, one row a leaf.
-
-    A leaf without a label would lose its row: labels cover the whole hierarchy.
+        rows: rows with the columns of `on`, none of them null.
+        tuples: one row a tuple that stays: the columns of `on`, and what rows gain.
+        on: the columns of a tuple.
     """
-    columns = rows.collect_schema().names()
-    for column, table in labels.items():
-        renamed = table.select(nw.col("leaf").alias(column), nw.col("label"))
-        joined = rows.join(renamed, on=column, how="inner")
-        rows = joined.with_columns(nw.col("label").alias(column)).select(*columns)
-    return rows
-
-
-def suppress(rows: Frame, failing: Frame, *, by: Sequence[str]) -> Frame:
-    """Rows less every failing group; a semi-join streams where a window would not."""
-    return rows.join(failing.select(*by).unique(), on=list(by), how="anti")
+    return rows.join(tuples, on=list(on), how="left")

@@ -15,6 +15,7 @@ from anonymizer.models import Model
 from anonymizer.search import Recoding, optimal_recoding
 from anonymizer.within_items import WithinItems, crossed_order
 from pipelines.passes import count_learners
+from pipelines.passes import recode as broadcast
 from pipelines.plan import Plan
 from pipelines.views import LEARNER
 from pipelines.world import CELL, Levels, Table, World, collect, lazy
@@ -56,7 +57,8 @@ class Recoded:
             names: the quasi-identifiers.
         """
         on = [*names, CELL]
-        joined = rows.select(on).join(self.tuples, on=on, how="left", maintain_order="left")
+        numbered = rows.select(on).with_row_index(_NUMBER)
+        joined = collect(broadcast(lazy(numbered), lazy(self.tuples), on=on)).sort(_NUMBER)
         return joined.select(CLASS, *(released(name) for name in names))
 
 

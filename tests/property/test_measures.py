@@ -13,7 +13,6 @@ from anonymizer.errors import CoreError
 from anonymizer.hierarchy import Hierarchy, bin_expr
 from anonymizer.measures import (
     TopCodedBins,
-    bottom_code,
     log_edges,
     microaggregate_rows,
     top_code,
@@ -54,8 +53,6 @@ def test_tails_hold_the_floor():
     assert top_code(values, edges, 2) == (1, 2, 4, 8)
     assert top_code(values, edges, 3) == (1, 2, 4)
     assert top_code(values, edges, 7) == ()
-    assert bottom_code(values, edges, 1) == edges
-    assert bottom_code(values, edges, 2) == (2, 4, 8)
     with pytest.raises(CoreError, match="NaN"):
         top_code(np.array([np.nan]), edges, 1)
 

@@ -116,11 +116,9 @@ def test_admit():
     assert positions(admitted) == [0]
 
 
-def test_recode_and_suppress():
-    """A leaf becomes its label in every row, and failing groups leave."""
+def test_recode():
+    """A row gains what became of its tuple; of a suppressed one, nulls."""
     frame = pl.DataFrame({"q": ["a1", "a2", "b1"], "_row": [0, 1, 2]})
-    labels = pl.DataFrame({"leaf": ["a1", "a2", "b1"], "label": ["A", "A", "B"]})
-    recoded = passes.recode(lazy(frame), {"q": lazy(labels)})
-    assert recoded.collect().to_native().sort("_row")["q"].to_list() == ["A", "A", "B"]
-    failing = pl.DataFrame({"q": ["B"]})
-    assert positions(passes.suppress(recoded, lazy(failing), by=["q"])) == [0, 1]
+    tuples = pl.DataFrame({"q": ["a1", "a2"], "label": ["A", "A"]})
+    recoded = passes.recode(lazy(frame), lazy(tuples), on=["q"])
+    assert recoded.collect().to_native().sort("_row")["label"].to_list() == ["A", "A", None]

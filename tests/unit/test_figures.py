@@ -200,6 +200,8 @@ def test_a_release_scope():
         "prosecutor_who_knows_no_item": pytest.approx(2 / 9),
         "prosecutor_who_knows_the_exact_set": pytest.approx(3 / 9),
         "prosecutor_who_also_knows_all_measures_of_an_item": pytest.approx(3 / 12),
+        # In x both results of either class; in y none is shown.
+        "prosecutor_who_also_knows_the_sensitive_values": pytest.approx(5 / 12),
     }
     assert risk["journalist"] == {
         "maximum": 1 / 4,
@@ -234,6 +236,7 @@ def test_a_learner_table_alone(recoding):
     assert set(risk) == {
         "prosecutor_who_knows_no_item",
         "prosecutor_who_also_knows_all_measures_of_an_item",
+        "prosecutor_who_also_knows_the_sensitive_values",
         "journalist",
     }
     assert (risk["journalist"]["maximum"], statistics) == (pytest.approx(1 / 3), [])
