@@ -99,6 +99,15 @@ def test_rows_in_another_order_are_refused(course):
     assert failed(course) == {"row-order"}
 
 
+def test_a_learner_s_rows_in_another_order_are_refused(release):
+    """The order of his courses could be that of his years."""
+    path = release / "data/enrolments.parquet"
+    rows = pl.read_parquet(path)
+    rows.sort(["learner", "course"], descending=[False, True]).write_parquet(path)
+    seal(release)
+    assert failed(release) == {"row-order"}
+
+
 def test_missing_checksum_file(course):
     """A package without checksums is broken, not unreadable."""
     (course / "checksums.sha256").unlink()

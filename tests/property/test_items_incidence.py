@@ -4,7 +4,7 @@ import numpy as np
 import polars as pl
 import pytest
 
-from anonymizer.errors import CoreError
+from anonymizer.errors import CoreError, NoRecodingError
 from anonymizer.incidence import profiles_of, require_keys
 from anonymizer.items import Incidence, LearnerValues, RowValues, anonymize_items
 from anonymizer.models import MaximumShare
@@ -158,3 +158,10 @@ def test_course_sets_of_oulad(shared_data, m):
     assert len(left) > 0.9 * len(learners)
     assert smallest_group(left, m) >= 5
     assert worst_share(left, m, "final_result") <= 0.8
+
+
+def test_more_sets_than_memory_holds_are_refused():
+    """Of a thousand items there are 166 million threes: refused in words, not by the kernel."""
+    many = incidence([0, 1000, 2000], [*range(1000)] * 2, [0, 0])
+    with pytest.raises(NoRecodingError, match="lower m"):
+        anonymized(many, m=3)

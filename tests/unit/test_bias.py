@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 from anonymizer.bias import ShareBias, ShareOf, bias
 from anonymizer.errors import CoreError, HierarchyError
 from anonymizer.hierarchy import Hierarchy
+from anonymizer.measures import TopCodedBins
 from tests.reference.trees import trees
 
 RESULT = Hierarchy.from_rows(
@@ -167,3 +168,13 @@ def test_bad_arguments_are_refused():
         assert "secret" not in str(error.value)
     with pytest.raises(HierarchyError, match="no label after"):
         bias(BEFORE, table([("secret",)]), PASSED, RESULT, groups=None)
+
+
+def test_a_merged_tail_is_under_the_edges_that_it_merged():
+    """`8 or more` of an item that dropped an edge is neither below 8 nor undetermined."""
+    posts = TopCodedBins.from_bins("posts", [[8, 16], [8]], missing=False)
+    before = table([("below 8",), ("[8, 16)",), ("16 or more",), ("below 8",)], "posts")
+    after = table([("below 8",), ("8 or more",), ("8 or more",), ("below 8",)], "posts")
+    for values, low, high in [(("below 8",), 0.5, 0.5), (("16 or more",), 0.0, 0.5)]:
+        found = bias(before, after, ShareOf("posts", values, by=None), posts, groups=None)[0]
+        assert (found.low, found.high) == (low, high)

@@ -105,6 +105,10 @@ def stated(*settings: str, text: str = REQUEST, release: str = "") -> str:
         (stated('t = { final_result = { t = 0.2, distance = "hierarchical" } }'),
          "t.final_result.distance"),
         (stated(ONE_SIDED), "maximum_share.final_result"),
+        (stated("t = { final_result = 0.6 }"), "t.final_result"),
+        # c / (1 + c) bounds the commonest value: 4 does at 0.8, the policy's largest share.
+        (stated("l = { final_result = { recursive = { c = 4.1, l = 2 } } }"),
+         "l.final_result.recursive.c"),
     ],
 )  # fmt: skip
 def test_privacy_that_the_scope_or_the_columns_do_not_allow(text: str, key: str):
@@ -246,3 +250,10 @@ def test_an_unknown_column_gets_a_hint():
     """A misspelt column is answered with the nearest one."""
     with pytest.raises(SchemaError, match="did you mean region"):
         terms(REQUEST.replace('"region"', '"regoin"'))
+
+
+def test_t_comes_on_top_of_the_policy_s_share():
+    """Where most have one value, a class of that value alone is within t of everybody."""
+    assert terms(stated("t = { final_result = 0.2 }")).maximum_share == {"final_result": 0.8}
+    recursive = "l = { final_result = { recursive = { c = 4.0, l = 2 } } }"
+    assert terms(stated(recursive)).maximum_share == {}

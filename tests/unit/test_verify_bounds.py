@@ -287,3 +287,17 @@ def test_a_protected_value_that_the_column_never_has_fails():
     found = checked(maximum_share, made, maximum_share={"grade": 0.9}, protected={"grade": ("а",)})  # noqa: RUF001
     assert not found.ok
     assert "none of the column's" in found.detail
+
+
+def test_more_item_subsets_than_can_be_counted_fail_the_check():
+    """A forged table may give a few learners a thousand items each."""
+    rows = [(pseudonym(i), str(item), "a", "a") for i in range(2) for item in range(1000)]
+    made = extract(
+        "release",
+        table("learners", [(pseudonym(i), "a") for i in range(2)], ("learner", "qi")),
+        table("enrolments", rows, ENROLMENTS),
+        m=3,
+    )
+    found = guarded(lambda: k_of_join(made, lambda: groupings(made)))
+    assert not found.ok
+    assert "more than" in found.detail
