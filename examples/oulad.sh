@@ -49,7 +49,7 @@ source = "oulad"
 type = "microdata"
 access = "controlled"
 pseudonyms = "release"
-learners = ["gender", "age_band", "highest_education"]
+learners = ["gender", "age_band", "highest_education", "region"]
 enrolments = ["code_module", "final_result"]
 statistics = [{ column = "final_result", values = ["Pass", "Distinction"], by = "gender" }]
 

@@ -2,12 +2,14 @@
 
 import json
 import subprocess
+from collections import Counter, defaultdict
+from fractions import Fraction
 from pathlib import Path
 
 import polars as pl
 import pytest
 
-from tests.reference.promise import broken_shares, rarest_combination, smallest_class
+from tests.reference.promise import broken_shares, groups, rarest_combination, smallest_class
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -48,6 +50,53 @@ def test_oulad(shared_data: Path, tmp_path: Path):
     enrolments = held(package, quasi, "code_module", values, ["final_result"])
     # 28,785 learners, 31,284 learner-modules; the request allows 5% of learners to be left out.
     assert 31_284 - 0.05 * 28_785 <= enrolments.height <= 31_284
+    for name, m in [("pairs", 2), ("sets", "full")]:
+        linked(package.with_name(name), m=m, rows=31_284, learners=28_785)
+    local = package.with_name("local")
+    rows = held(local, (*quasi, "imd_band"), "code_module", ["final_result"], ["final_result"])
+    for _, of_group in rows.group_by(*quasi, "imd_band", "code_module"):
+        there = rows.filter(code_module=of_group["code_module"][0])["final_result"]
+        assert furthest(of_group["final_result"], there) <= Fraction(3, 10)
+    for name in ("package", "pairs", "sets", "local"):
+        figures = package.with_name(f"{name}.steward")
+        attack = json.loads((figures / "risk.json").read_text())["attack"]
+        assert {told["identified"]["share"] for told in attack.values()} == {0.0}
+        utility = json.loads((figures / "utility.json").read_text())
+        assert utility["learners_affected"] <= 0.05 * 28_785
+    (passed,) = json.loads((package.with_name("pairs.steward") / "bias.json").read_text())[
+        "statistics"
+    ]
+    everybody, *by_gender = passed["found"]
+    assert [group["group"] for group in by_gender] == ["F", "M"]
+    assert everybody["before"] == pytest.approx(0.4916, abs=1e-4)
+
+
+def linked(package: Path, *, m, rows: int, learners: int):
+    """Recount k and l = 2 of a package in which one pseudonym links a learner's modules."""
+    tables = {p.stem: pl.read_parquet(p) for p in (package / "data").glob("*.parquet")}
+    quasi = ("gender", "age_band", "highest_education", "region")
+    shown = defaultdict(set)
+    for learner, _, result in tables["enrolments"].iter_rows():
+        shown[learner] |= {result} - {"*"}
+    for members, _ in groups(tables, m=m, quasi=quasi, item="code_module"):
+        assert len(members) >= 5
+        showing = [shown[learner] for learner in members if shown[learner]]
+        # The worst choice shows one value only where one value is everybody's.
+        assert not showing or not set.intersection(*showing)
+    assert tables["learners"].height >= 0.95 * learners
+    assert tables["enrolments"].height >= 0.95 * 0.95 * rows
+
+
+def furthest(values: pl.Series, everybody: pl.Series) -> Fraction:
+    """The equal-distance EMD of two columns of values."""
+    one, all_ = Counter(values), Counter(everybody)
+    return (
+        sum(
+            (abs(Fraction(one[v], len(values)) - Fraction(all_[v], len(everybody))) for v in all_),
+            Fraction(0),
+        )
+        / 2
+    )
 
 
 def test_coursera(shared_data: Path, tmp_path: Path):
