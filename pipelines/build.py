@@ -11,7 +11,7 @@ import numpy as np
 import polars as pl
 
 from anonymizer.pseudonyms import PSEUDONYM, CourseScope, ReleaseScope, pseudonym_map
-from pipelines.errors import PrivacyError, RequestError, SourceError
+from pipelines.errors import PrivacyError, RequestError, RightsError, SourceError
 from pipelines.folders import publish, target, workplace
 from pipelines.keys import KEY_BYTES, store_release_key
 from pipelines.microdata import Extract, anonymize
@@ -24,7 +24,7 @@ from pipelines.sources import Quarantine, load_family, open_source, stage
 from pipelines.sources.staging import Staged
 from pipelines.steward import APPROVAL_FILE, write_steward_files
 from pipelines.verify import Verification, verify_package
-from pipelines.views import LEARNER, assemble, assemble_permitted
+from pipelines.views import LEARNER, assemble, occurring, permit
 from pipelines.world import make_world
 from schemas.checking import breaches
 from schemas.manifest import Promise
@@ -79,10 +79,8 @@ def build(
         frames = assemble(_frames(staged), plan, staged.quarantine)
         _refuse_empty(frames, staged.quarantine)
         progress("keep who permits it")
-        rights = permitted(frames, plan, workspace, cut_off=now)
-        own = assemble_permitted(
-            _frames(staged), plan, staged.quarantine, rights.frames, rights.allowed
-        )
+        rights = permitted(occurring(_frames(staged), plan), plan, workspace, cut_off=now)
+        own = _of_permitted(staged, plan, rights.allowed)
         progress("anonymize")
         extract = anonymize(own, plan)
         key, release = randomness(KEY_BYTES), randomness(4).hex()
@@ -173,6 +171,19 @@ def _stage(plan: Plan, workspace: Workspace, folder: Path) -> Staged:
 
 def _frames(staged: Staged) -> dict[str, pl.LazyFrame]:
     return {name: pl.scan_parquet(table.path) for name, table in staged.tables.items()}
+
+
+def _of_permitted(staged: Staged, plan: Plan, allowed: pl.DataFrame) -> dict[str, pl.DataFrame]:
+    """The views anew, of permitted rows alone; everybody's are only what risks are measured on."""
+    later = Quarantine()
+    own = assemble(permit(_frames(staged), plan, allowed), plan, later)
+    staged.quarantine.absorb(later)
+    if any(frame.is_empty() for frame in own.values()):
+        raise RightsError(
+            f"no learner with a row in the requested views permits '{plan.request.purpose}'; "
+            "record rights with `kohort rights import`"
+        )
+    return own
 
 
 def _refuse_empty(frames: Mapping[str, pl.DataFrame], quarantine: Quarantine) -> None:

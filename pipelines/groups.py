@@ -4,12 +4,15 @@ Under course scope he knows one item, and no pseudonym joins two: each (class, i
 Under release scope he knows items that one pseudonym links.
 """
 
+import math
 from collections.abc import Mapping, Sequence
+from typing import Final
 
 import numpy as np
 import polars as pl
 from numpy.typing import NDArray
 
+from anonymizer.errors import NoRecodingError
 from anonymizer.histogram import group_index, sums
 from anonymizer.items import Incidence, LearnerValues, RowValues, anonymize_items
 from anonymizer.models import EquivalenceClasses, Model, SensitiveValues
@@ -17,6 +20,9 @@ from pipelines.plan import Plan
 from pipelines.recoding import CLASS
 from pipelines.views import LEARNER
 from pipelines.world import Kept, Levels, Table, World, value_codes
+
+_MOST_SETS: Final = 200_000_000
+"""Sets of items that the checker counts at most."""
 
 
 def within_items(
@@ -102,6 +108,7 @@ def across_items(
         models: what every group must satisfy, by its learners' values.
         closeness: what each item of a group must satisfy, by the values in that item.
     """
+    _demand_countable(world, plan)
     learner_class = classes[CLASS].fill_null(-1).to_numpy()
     chosen: NDArray[np.bool_] = learner_class >= 0
     row_of = np.full(len(chosen), -1, np.int64)
@@ -137,6 +144,22 @@ def across_items(
     rows = np.zeros(0 if world.enrolments is None else len(world.enrolments.rows), np.bool_)
     rows[at] = kept.rows
     return Kept(learners, rows)
+
+
+def _demand_countable(world: World, plan: Plan) -> None:
+    """Refuse what the checker could not recount: it holds every learner's known sets in memory."""
+    if world.enrolments is None or plan.terms.m == "full":
+        return
+    number = world.enrolments.rows.group_by(LEARNER).len()["len"].value_counts()
+    sets = sum(
+        learners * sum(math.comb(items, size) for size in range(1, plan.terms.m + 1))
+        for items, learners in number.iter_rows()
+    )
+    if sets > _MOST_SETS:
+        raise NoRecodingError(
+            f"learners have {sets:,} sets of known items, more than {_MOST_SETS:,}: lower m, or "
+            "release items of a coarser kind"
+        )
 
 
 def _rows(

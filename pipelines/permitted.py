@@ -1,4 +1,4 @@
-"""Keep only the rows whose learner permits the purpose, as of a cut-off."""
+"""Who permits the purpose, as of a cut-off: decided before anything is made of his rows."""
 
 import hashlib
 import hmac
@@ -22,10 +22,9 @@ _DIGEST = "_digest"
 
 @dataclass(frozen=True, slots=True)
 class Permitted:
-    """The permitted rows, and what decided (steward-side).
+    """Who permits what, and what decided (steward-side).
 
     Attributes:
-        frames: the views, less everybody without permission.
         decided: `learners`, `enrolments` -> deciding state -> how many of them; and under
             `restrictions_without_effect` how many restrict a learner, or a course, that the source
             does not have: a sign of mistyped ids.
@@ -34,19 +33,19 @@ class Permitted:
         digest: of the permitted pairs, keyed, so that nobody can test a guess against it.
     """
 
-    frames: Mapping[str, pl.DataFrame]
     decided: Mapping[str, Mapping[str, int]]
     allowed: pl.DataFrame
     digest: str
 
 
 def permitted(
-    frames: Mapping[str, pl.DataFrame], plan: Plan, workspace: Workspace, *, cut_off: datetime
+    occurring: pl.DataFrame, plan: Plan, workspace: Workspace, *, cut_off: datetime
 ) -> Permitted:
     """Ask the rights registry about every learner and item.
 
     Args:
-        frames: the assembled views.
+        occurring: `learner` and, where the family has items, `_course`, as recorded: rights name
+            courses, whatever the released item is made of.
         plan: the purpose, and whether the family has items.
         workspace: its registry, key and policy.
         cut_off: the moment as of which rights are read.
@@ -56,14 +55,12 @@ def permitted(
     """
     key = registry_key(workspace.root)
     records = rights_records(open_registry(workspace.database), source=plan.request.source)
-    if plan.item is not None:
-        records = _with_items_of(frames["enrolments"][COURSE].unique(), records)
-    policy = workspace.policy
-    # Rights name courses, whatever the released item is made of.
     course = None if plan.item is None else COURSE
-    on = [LEARNER] if course is None else [LEARNER, course]
-    pairs = frames["learners" if course is None else "enrolments"].select(on).unique()
-    learners = pairs[LEARNER].unique()
+    items = None if course is None else occurring[course].unique()
+    if items is not None:
+        records = _with_items_of(items, records)
+    policy = workspace.policy
+    pairs, learners = occurring, occurring[LEARNER].unique()
     known_as = pl.DataFrame({LEARNER: learners, _DIGEST: registry_digests(learners, key)})
 
     def decide(rows: pl.DataFrame, item: str | None) -> EligibilityResult:
@@ -88,7 +85,6 @@ def permitted(
     decided = decide(pairs, course)
     if plan.item is not None:
         counts["enrolments"] = decided.counts
-    items = None if course is None else frames["enrolments"][course].unique()
     counts["restrictions_without_effect"] = _without_effect(records, known_as[_DIGEST], items)
     if decided.allowed.is_empty():
         raise RightsError(
@@ -96,12 +92,8 @@ def permitted(
             f"'{plan.request.purpose}'; record rights with `kohort rights import`"
         )
     return Permitted(
-        frames={
-            name: frame.join(decided.allowed, on=[c for c in on if c in frame.columns], how="semi")
-            for name, frame in frames.items()
-        },
         decided=counts,
-        allowed=decided.allowed.select(on),
+        allowed=decided.allowed.select(occurring.columns),
         digest=_keyed_digest(decided.allowed.drop(LEARNER), key),
     )
 

@@ -161,6 +161,10 @@ def needs(plan: Plan) -> dict[str, frozenset[str]]:
     for view_name, names in plan.views().items():
         for table, column in _view_needs(plan.family, plan.family.views[view_name], names):
             wanted.setdefault(table, {_learner_key(plan.family, table)}).add(column)
+    for table, columns in wanted.items():
+        # A row of a course needs the permission for that course.
+        if plan.item is not None and plan.family.item in plan.family.tables[table].columns:
+            columns.add(plan.family.item)
     return {table: frozenset(columns) for table, columns in wanted.items()}
 
 

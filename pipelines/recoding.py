@@ -240,7 +240,9 @@ def _within_items(histogram: Histogram, plan: Plan, row_share: float) -> WithinI
     )
     everybody = classes_of(histogram, np.zeros(len(histogram.learners), np.int64), 1)
     lost, rows = model.lost(everybody)
-    return replace(model, share=min(1.0, row_share + int(lost[0]) / max(int(rows[0]), 1)))
+    whatever = int(lost[0]) / max(int(rows[0]), 1)
+    # Rounded up: everybody in one class loses just that.
+    return replace(model, share=min(1.0, float(np.nextafter(row_share + whatever, 2.0))))
 
 
 def _in_items(name: str) -> str:

@@ -111,12 +111,13 @@ def assign_columns(names: Sequence[str], hierarchies: Sequence[str], options: Op
     named = {"--learner": [options.learner] if options.learner is not None else []}
     named["--l or --t"] = list(options.sensitive)
     named["--weight"] = list(options.weights)
-    # Where the header is missing, a learner's cells stand in its place: none may be told.
-    header = any(name in hierarchies for name in names)
+    # Where the header is missing, a learner's cells stand in its place: only names that a hierarchy
+    # file has too may be told.
+    known = [name for name in names if name in hierarchies]
     for option, columns in named.items():
         for column in columns:
             if column not in names:
-                near = difflib.get_close_matches(column, names, n=1) if header else []
+                near = difflib.get_close_matches(column, known, n=1)
                 hint = f"did you mean {near[0]}?" if near else "check the header and --separator"
                 raise OptionError(f"{option}: no column {column}; {hint}")
     if options.learner in hierarchies:

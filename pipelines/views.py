@@ -60,48 +60,48 @@ def assemble(
     return {name: frame.drop(ROW) for name, frame in frames.items()}
 
 
-def assemble_permitted(
-    tables: Mapping[str, pl.LazyFrame],
-    plan: Plan,
-    quarantine: Quarantine,
-    frames: Mapping[str, pl.DataFrame],
-    allowed: pl.DataFrame,
-) -> dict[str, pl.DataFrame]:
-    """The views anew, of permitted rows alone, where a learner's row is made of enrolments.
+def occurring(tables: Mapping[str, pl.LazyFrame], plan: Plan) -> pl.DataFrame:
+    """Whoever the source knows of, in any table that a build reads.
 
-    Whoever withholds one course must not be described by what was recorded in it. Where learners
-    have a table of their own, nothing changes.
-
-    Args:
-        tables: as for `assemble`.
-        plan: as for `assemble`.
-        quarantine: gains the rows that are at fault only now.
-        frames: what `assemble` and the registry left.
-        allowed: `learner` and `_course` of the rows that may be used.
+    Returns:
+        `learner` and, where the family has items, `_course`: each pair once. A family without items
+        has the learners of all tables.
     """
     family = plan.family
-    view = family.views.get("learners")
-    if view is None or "learners" not in frames or COURSE not in allowed.columns:
-        return dict(frames)
-    sources = {view.table, *(column.table or view.table for column in view.columns.values())}
-    of_items = [
-        name for name in sources & tables.keys() if family.item in family.tables[name].columns
-    ]
-    if not of_items:
-        return dict(frames)
-    keys = {LEARNER: family.learner, COURSE: family.item}
-    pairs = allowed.select(pl.col(old).alias(new) for old, new in keys.items()).lazy()
-    own = {
-        name: table.join(pairs, on=list(keys.values()), how="semi") if name in of_items else table
-        for name, table in tables.items()
-    }
-    later = Quarantine()
-    found = assemble(own, plan, later)
-    quarantine.absorb(later)
-    return {
-        name: frame.join(allowed, on=[c for c in keys if c in frame.columns], how="semi")
-        for name, frame in found.items()
-    }
+    found = []
+    for name, table in tables.items():
+        learner, columns = family.tables[name].learner_key(), family.tables[name].columns
+        if learner is None or (plan.item is not None and family.item not in columns):
+            continue
+        course = [] if plan.item is None else [pl.col(family.item).alias(COURSE)]
+        found.append(table.select(pl.col(learner).alias(LEARNER), *course).drop_nulls().unique())
+    return pl.concat(found).unique().sort(pl.all()).collect()
+
+
+def permit(
+    tables: Mapping[str, pl.LazyFrame], plan: Plan, allowed: pl.DataFrame
+) -> dict[str, pl.LazyFrame]:
+    """The rows that may be used, before anything is made of them.
+
+    Whoever withholds one course must not be described by what was recorded in it, nor left out for
+    it: a row of a course goes by learner and course, any other by its learner.
+
+    Args:
+        tables: staged tables.
+        plan: the family.
+        allowed: rows of `occurring`.
+    """
+    family, kept = plan.family, dict(tables)
+    for name, table in tables.items():
+        learner, columns = family.tables[name].learner_key(), family.tables[name].columns
+        if learner is None:
+            continue
+        keys = {LEARNER: learner}
+        if COURSE in allowed.columns and family.item in columns:
+            keys[COURSE] = family.item
+        rows = allowed.lazy().select(pl.col(old).alias(new) for old, new in keys.items()).unique()
+        kept[name] = table.join(rows, on=list(keys.values()), how="semi")
+    return kept
 
 
 def _conform(

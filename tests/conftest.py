@@ -5,15 +5,12 @@ from pathlib import Path
 
 import pytest
 
-_CORE = Path(__file__).resolve().parents[1] / "anonymizer"
+from pipelines.kernels import drop_stale_kernels
 
 
 def pytest_configure() -> None:
-    """Compiled kernels older than any source file are made anew: numba asks one file only."""
-    newest = max(file.stat().st_mtime for file in _CORE.glob("*.py"))
-    for file in _CORE.glob("__pycache__/*.nb[ci]"):
-        if file.stat().st_mtime < newest:
-            file.unlink(missing_ok=True)
+    """Tests run the code that they see, not what was compiled of an older version."""
+    drop_stale_kernels()
 
 
 @pytest.fixture(scope="session")

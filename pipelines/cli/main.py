@@ -12,6 +12,7 @@ from typing import Any, Final
 import click
 
 from pipelines.errors import FAULT, KohortError
+from pipelines.kernels import drop_stale_kernels
 
 _COMMANDS: Final[Mapping[str, tuple[str, str]]] = {
     "init": ("pipelines.cli.init:init", "Write a new workspace."),
@@ -62,6 +63,7 @@ class _LazyGroup(click.Group):
                 # Who ignores it (nohup) goes on ignoring it.
                 if signal.getsignal(kind) is not signal.SIG_IGN:
                     signal.signal(kind, lambda number, _: sys.exit(128 + number))
+        drop_stale_kernels()
         try:
             return super().invoke(ctx)
         except KohortError as error:

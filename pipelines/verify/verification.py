@@ -135,7 +135,7 @@ def _bounds(extract: Extract) -> list[tuple[str, _Bound, list[str]]]:
     """The checks of sensitive values, and their columns. One without any bound is told as such."""
     promise = extract.promise
     declared = {c for table in extract.tables for c in table.resource.of_role(SENSITIVE)}
-    unbounded = declared - promise.diversity.keys() - promise.closeness.keys()
+    unbounded = declared - promise.diversity.keys()
     return [
         ("maximum-share", maximum_share, sorted(unbounded | promise.maximum_share.keys())),
         ("l-diversity", l_diversity, sorted(promise.diversity)),

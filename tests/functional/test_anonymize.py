@@ -292,7 +292,7 @@ def test_a_hierarchy_of_a_column_that_is_not_there_is_named(bench):
 @pytest.mark.parametrize(
     ("options", "code", "said"),
     [
-        (["--learner", "idd"], 2, "no column idd; did you mean id?"),
+        (["--learner", "idd"], 2, "no column idd; check the header"),
         (["--l", "grade"], 2, "write COLUMN=VALUE"),
         (["--l", "grade=x"], 2, "expected a whole number"),
         (["--l", "grade=0"], 2, "at least 1"),
