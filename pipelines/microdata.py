@@ -100,17 +100,19 @@ def _fit(world: World, levels: dict[str, Levels], plan: Plan) -> _Fit:
         "item_suppression_limit, lower k or m, loosen l, t or the maximum share, or leave out a "
         "quasi-identifier or small items"
     )
-    first = None
+    cause = None
     for strictness in _attempts(world, plan):
         try:
             fit = _attempt(world, levels, plan, strictness)
         except NoRecodingError as error:
-            first = first or str(error)
+            cause = cause or str(error)
+            if plan.terms.recoding == "global" or strictness.floor > plan.terms.k:
+                break  # what is stricter finds nothing either
             continue
         if _within_limits(world, fit.kept, plan):
             return fit
-        first = refusal
-    raise PrivacyError(first or refusal)
+        cause = refusal
+    raise PrivacyError(cause or refusal)
 
 
 @dataclass(frozen=True, slots=True)
@@ -143,7 +145,8 @@ def _attempts(world: World, plan: Plan) -> Iterator[_Strictness]:
     if plan.items_as_cells:
         # Only a reference distribution that suppression itself has moved can fail here.
         yield _Strictness(k, budget, share, 1.0)
-        yield from (_Strictness(k, budget // 2, share, factor) for factor in (0.9, 0.8, 0.6))
+        factors = (0.9, 0.8, 0.6) if plan.closeness else ()
+        yield from (_Strictness(k, budget // 2, share, factor) for factor in factors)
         return
     if plan.terms.recoding == "local":
         for part, factor in ((2.0, 1.0), (1.0, 1.0), (0.5, 0.9), (0.0, 0.8)):
