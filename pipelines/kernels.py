@@ -14,7 +14,7 @@ def drop_stale_kernels() -> None:
     """
     home = Path(anonymizer.__file__).parent
     with suppress(OSError):  # a read-only installation, or another process that does the same
-        newest = max(file.stat().st_mtime for file in home.glob("*.py"))
+        newest = max((file.stat().st_mtime for file in home.glob("*.py")), default=0.0)
         for file in home.glob("__pycache__/*.nb[ci]"):
             with suppress(FileNotFoundError):
                 if file.stat().st_mtime < newest:
