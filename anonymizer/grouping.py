@@ -113,6 +113,7 @@ def _rearranged(
                 reference=held.reference,
                 stratum=strata(held.stratum),
                 values=held.values,
+                shown=None if held.shown is None else numbers(held.shown),
             )
             for name, held in classes.sensitive.items()
         },

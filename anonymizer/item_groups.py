@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from anonymizer.grouping import holding
 from anonymizer.histogram import sums
 from anonymizer.incidence import Incidence, LearnerValues, Profiles, RowValues
 from anonymizer.models import EquivalenceClasses, Model, SensitiveValues
@@ -82,13 +83,13 @@ class GroupCheck:
 
         def holds(groups: Groups, now: NDArray[np.bool_] | None) -> NDArray[np.bool_]:
             size = sums(groups.group, self.profiles.learners[groups.profile], groups.number)
-            holding = size >= self.k
-            if not holding.any() or not (self.models or self.closeness):
-                return holding
+            good: NDArray[np.bool_] = size >= self.k
+            if not good.any() or not (self.models or self.closeness):
+                return good
             # Only groups that k admits are worth counting values in.
-            large = np.flatnonzero(holding)
-            members = np.flatnonzero(holding[groups.group])
-            group = (np.cumsum(holding) - 1)[groups.group[members]]
+            large = np.flatnonzero(good)
+            members = np.flatnonzero(good[groups.group])
+            group = (np.cumsum(good) - 1)[groups.group[members]]
             profile = groups.profile[members]
             size = size[large]
             passed = np.ones(len(large), np.bool_)
@@ -108,7 +109,7 @@ class GroupCheck:
                     )
                     for name, table in holders.items()
                 }
-                passed &= _all_hold(self.models, size, held)
+                passed &= holding(EquivalenceClasses(size, size, held), self.models, self.k)
             if self.closeness:
                 held_by = groups.rows(members)
                 for place in range(held_by.shape[1]):
@@ -121,9 +122,10 @@ class GroupCheck:
                         )
                         for name, table in by_row.items()
                     }
-                    passed &= _all_hold(self.closeness, size, held)
-            holding[large] = passed
-            return holding
+                    classes = EquivalenceClasses(size, size, held)
+                    passed &= holding(classes, self.closeness, self.k)
+            good[large] = passed
+            return good
 
         return holds
 
@@ -182,16 +184,6 @@ class GroupCheck:
     ) -> SensitiveValues:
         column = self.learner_values.get(name) or self.row_values[name]
         return SensitiveValues(counts, reference, stratum, column.values, shown)
-
-
-def _all_hold(
-    models: Sequence[Model], size: NDArray[np.int64], sensitive: Mapping[str, SensitiveValues]
-) -> NDArray[np.bool_]:
-    classes = EquivalenceClasses(size=size, population=size, sensitive=sensitive)
-    holding = np.ones(len(size), np.bool_)
-    for model in models:
-        holding &= model(classes)
-    return holding
 
 
 def _grouped(

@@ -13,6 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from anonymizer.errors import CoreError
+from anonymizer.grouping import holding
 from anonymizer.models import (
     EquivalenceClasses,
     Model,
@@ -80,22 +81,19 @@ class WithinItems:
             block = slice(start, start + step)
             sizes = np.zeros((len(lost[block]), number), np.int64)
             sizes[:, item_of] = held.counts[block]
-            holds = (sizes >= self.k) | (sizes == 0)
-            holds &= self._holding(sizes, tables, block)
+            holds = self._holding(sizes, tables, block)
             lost[block], rows[block] = np.where(holds, 0, sizes).sum(axis=1), sizes.sum(axis=1)
         return lost, rows
 
     def _holding(
         self, sizes: NDArray[np.int64], tables: Mapping[str, "_Crossed"], block: slice
     ) -> NDArray[np.bool_]:
-        """Which classes of a block hold in which items, k aside; shape (block, items)."""
+        """Which classes of a block hold in which items, or have nobody there; (block, items)."""
         flat = sizes.reshape(-1)
         item = np.tile(np.arange(sizes.shape[1]), len(sizes))
         sensitive = {name: table.within(block, item) for name, table in tables.items()}
         groups = EquivalenceClasses(flat, flat, sensitive)
-        holds = np.ones(len(flat), np.bool_)
-        for model in self.models:
-            holds &= model(groups)
+        holds: NDArray[np.bool_] = holding(groups, self.models, self.k) | (flat == 0)
         return holds.reshape(sizes.shape)
 
 

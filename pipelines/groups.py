@@ -12,10 +12,11 @@ import numpy as np
 import polars as pl
 from numpy.typing import NDArray
 
-from anonymizer.errors import NoRecodingError
-from anonymizer.histogram import group_index, sums
+from anonymizer.grouping import holding
+from anonymizer.histogram import Histogram, SensitiveCounts, classes_of, group_index
 from anonymizer.items import Incidence, LearnerValues, RowValues, anonymize_items
-from anonymizer.models import EquivalenceClasses, Model, SensitiveValues
+from anonymizer.models import Model
+from pipelines.errors import PrivacyError
 from pipelines.plan import Plan
 from pipelines.recoding import CLASS
 from pipelines.views import LEARNER
@@ -39,7 +40,7 @@ def within_items(
         classes: `_class` of each enrolment, null where suppressed, in the order of the rows.
         levels: table -> the levels of its sensitive columns.
         plan: the item and the ladders.
-        models: what every (class, item) must satisfy.
+        models: what every (class, item) must satisfy besides k.
     """
     table = world.enrolments
     assert table is not None
@@ -51,10 +52,8 @@ def within_items(
     while stays.any():
         at = np.flatnonzero(stays)
         group, number = group_index(item[at], [(row_class[at], int(row_class.max()) + 1)])
-        found = _classes(group, number, item[at], {n: (c[at], v) for n, (c, v) in values.items()})
-        holds = np.ones(number, np.bool_)
-        for model in models:
-            holds &= model(found)
+        found = classes_of(_as_histogram(item, values, at), group, number)
+        holds = holding(found, models, plan.terms.k)
         if holds.all():
             break
         stays[at[~holds[group]]] = False
@@ -63,30 +62,25 @@ def within_items(
     return Kept(learners, stays)
 
 
-def _classes(
-    group: NDArray[np.int64],
-    number: int,
+def _as_histogram(
     item: NDArray[np.int64],
     values: Mapping[str, tuple[NDArray[np.int32], tuple[str, ...]]],
-) -> EquivalenceClasses:
-    """Groups of rows, one row a learner, each compared with all rows of its item."""
-    size = sums(group, np.ones(len(group), np.int64), number)
-    stratum = np.zeros(number, np.int64)
-    stratum[group] = item
-    items = int(item.max(initial=-1)) + 1
+    at: NDArray[np.int64],
+) -> Histogram:
+    """Some rows, each a learner in a cell of its own item, whose classes are told elsewhere."""
 
-    def held(codes: NDArray[np.int32], labels: tuple[str, ...]) -> SensitiveValues:
-        shown = codes >= 0
-        ones = np.ones(int(shown.sum()), np.int64)
+    def counts(codes: NDArray[np.int32], labels: tuple[str, ...]) -> SensitiveCounts:
+        shown = np.flatnonzero(codes >= 0)
+        return SensitiveCounts(shown, codes[shown], np.ones(len(shown), np.int64), labels)
 
-        def table(index: NDArray[np.int64], rows: int) -> NDArray[np.int64]:
-            at = index[shown] * len(labels) + codes[shown]
-            return sums(at, ones, rows * len(labels)).reshape(rows, len(labels))
-
-        return SensitiveValues(table(group, number), table(item, items), stratum, labels)
-
-    sensitive = {name: held(codes, labels) for name, (codes, labels) in values.items()}
-    return EquivalenceClasses(size, size, sensitive)
+    ones = np.ones(len(at), np.int64)
+    return Histogram(
+        codes=np.empty((len(at), 0), np.int32),
+        cell=item[at],
+        learners=ones,
+        population=ones,
+        sensitive={name: counts(codes[at], labels) for name, (codes, labels) in values.items()},
+    )
 
 
 def across_items(
@@ -108,7 +102,6 @@ def across_items(
         models: what every group must satisfy, by its learners' values.
         closeness: what each item of a group must satisfy, by the values in that item.
     """
-    _demand_countable(world, plan)
     learner_class = classes[CLASS].fill_null(-1).to_numpy()
     chosen: NDArray[np.bool_] = learner_class >= 0
     row_of = np.full(len(chosen), -1, np.int64)
@@ -146,8 +139,12 @@ def across_items(
     return Kept(learners, rows)
 
 
-def _demand_countable(world: World, plan: Plan) -> None:
-    """Refuse what the checker could not recount: it holds every learner's known sets in memory."""
+def demand_countable(world: World, plan: Plan) -> None:
+    """Refuse what the checker could not recount: it holds every learner's known sets in memory.
+
+    Raises:
+        PrivacyError: m asks for too many.
+    """
     if world.enrolments is None or plan.terms.m == "full":
         return
     number = world.enrolments.rows.group_by(LEARNER).len()["len"].value_counts()
@@ -156,7 +153,7 @@ def _demand_countable(world: World, plan: Plan) -> None:
         for items, learners in number.iter_rows()
     )
     if sets > _MOST_SETS:
-        raise NoRecodingError(
+        raise PrivacyError(
             f"learners have {sets:,} sets of known items, more than {_MOST_SETS:,}: lower m, or "
             "release items of a coarser kind"
         )

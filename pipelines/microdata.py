@@ -19,7 +19,7 @@ from anonymizer.errors import NoRecodingError
 from anonymizer.measures import microaggregate_rows
 from anonymizer.models import KAnonymity, Model
 from pipelines.errors import PrivacyError
-from pipelines.groups import across_items, within_items
+from pipelines.groups import across_items, demand_countable, within_items
 from pipelines.plan import Plan
 from pipelines.recoding import Recoded, classified, recode, released
 from pipelines.views import LEARNER
@@ -76,9 +76,11 @@ def anonymize(frames: Mapping[str, pl.DataFrame], plan: Plan) -> Extract:
         plan: hierarchies, models and limits.
 
     Raises:
-        PrivacyError: no recoding keeps suppression within the request's limits.
+        PrivacyError: no recoding keeps suppression within the request's limits, or m asks for more
+            sets of items than can be recounted.
     """
     world = make_world(frames, plan)
+    demand_countable(world, plan)
     kept, fit = everyone(world), None
     levels: dict[str, Levels] = {table.name: {} for table in world.tables()}
     while (raised := _raised(world, kept, levels, plan)) or fit is None:
@@ -180,7 +182,7 @@ def _attempt(
             row_share=row_share,
         )
         labels = classified(world, recoded, plan)
-        each = [KAnonymity(plan.terms.k), *plan.models, *plan.closeness]
+        each = [*plan.models, *plan.closeness]
         return _Fit(recoded, floor, within_items(world, labels, levels, plan, each), labels)
     own = {ladder.name for ladder in plan.learner_ladders}
     of_learner = [model for model in plan.closeness if model.column in own]

@@ -29,6 +29,7 @@ def test_without_a_folder_nothing_happens(tmp_path, monkeypatch):
     """An installation that can't be listed is left alone."""
     monkeypatch.setattr(anonymizer, "__file__", str(tmp_path / "gone" / "__init__.py"))
     drop_stale_kernels()
+    assert list(tmp_path.iterdir()) == []
 
 
 def test_shares_are_told_as_they_are_written():
