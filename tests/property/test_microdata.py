@@ -13,8 +13,10 @@ from hypothesis import event, given, settings
 from hypothesis import strategies as st
 
 from pipelines.errors import PrivacyError
+from pipelines.groups import demand_countable
 from pipelines.microdata import anonymize
 from pipelines.plan import make_plan
+from pipelines.world import make_world
 from schemas.declaration import parse_toml
 from schemas.policy import Policy, authorize
 from schemas.request import parse_request
@@ -332,3 +334,16 @@ def test_linked_items_show_a_bounded_column_at_one_level():
     assert dict(shown.iter_rows()) == {"x": ["bad", "good"], "y": ["bad", "good"]}
     apart = anonymize(frames_of(people), plan_for(1, 2, limit=0.0)).tables["enrolments"]
     assert set(apart.filter(pl.col(ITEM) == "x")["final_result"]) == set(leaves)
+
+
+@pytest.mark.parametrize("m", [2, 3])
+def test_more_sets_than_can_be_recounted_are_refused_before_any_work(m):
+    """A thousand items each: m = 2 has half a million sets a learner, m = 3 166 million."""
+    courses = [(f"c{i}", "Pass", CLICKS[0], None, None) for i in range(1000)]
+    frames = frames_of([("F", "a1", "low", courses)] * 2)
+    plan = plan_for(m, 2, limit=0.0)
+    if m == 2:
+        assert demand_countable(make_world(frames, plan), plan) is None
+        return
+    with pytest.raises(PrivacyError, match="lower m"):
+        anonymize(frames, plan)
