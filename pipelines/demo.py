@@ -7,7 +7,8 @@ from typing import Final
 
 from pipelines.build import Built, build
 from pipelines.errors import OutputError
-from pipelines.governance.rights import create_registry, import_rights
+from pipelines.governance.database import create_registry
+from pipelines.governance.rights import import_rights
 from pipelines.keys import registry_key
 from pipelines.settings import SourceSettings, create_workspace, find_workspace
 from pipelines.synthetic import write_rights, write_world

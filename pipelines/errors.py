@@ -9,9 +9,10 @@
 | 4 | a source, or its declaration, can't be read as declared |
 | 5 | no release under this request: the privacy models can't be met within its limits |
 | 6 | the workspace, its policy or its keys are missing or wrong |
-| 7 | the rights registry refuses: a bad rights file, or no learner is permitted |
+| 7 | the registry refuses: a bad rights file, nobody permits, or a state that allows no such step |
 | 8 | the output can't be written |
 | 9 | a fault of kohort itself |
+| 10 | who acts may not do this: no such role, or the same person twice |
 """
 
 from typing import ClassVar, Final
@@ -50,10 +51,20 @@ class SettingsError(KohortError):
     exit_code = 6
 
 
-class RightsError(KohortError):
-    """The rights registry refuses, or permits nobody."""
+class RegistryError(KohortError):
+    """The workspace's database refuses what is asked of it, or can't be used."""
 
     exit_code = 7
+
+
+class RightsError(RegistryError):
+    """The rights registry refuses, or permits nobody."""
+
+
+class RoleError(KohortError):
+    """Who acts may not do this."""
+
+    exit_code = 10
 
 
 class OutputError(KohortError):

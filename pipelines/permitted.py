@@ -11,7 +11,8 @@ import polars as pl
 
 from anonymizer.eligibility import COURSE_SCOPE, EligibilityResult, State, eligible
 from pipelines.errors import RightsError
-from pipelines.governance.rights import open_registry, registry_digests, rights_records
+from pipelines.governance.database import open_registry
+from pipelines.governance.rights import registry_digests, rights_records
 from pipelines.keys import registry_key
 from pipelines.plan import Plan
 from pipelines.settings import Workspace

@@ -6,10 +6,13 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Final, TypeVar
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field
+from sqlalchemy import URL, make_url
+from sqlalchemy.exc import ArgumentError
 
-from pipelines.errors import SettingsError
+from pipelines.errors import RoleError, SettingsError
 from pipelines.keys import create_keys
+from pipelines.people import EVERY_DUTY, Actor, Duty
 from schemas.declaration import parse_toml
 from schemas.policy import Policy
 from schemas.violations import SchemaError
@@ -42,7 +45,28 @@ maximum_share = 0.8               # of one sensitive value in a class
 _SETTINGS_TEXT: Final = """\
 # The sources that requests may name. `family` is coursera, oulad, or the path of a declaration;
 # `location` is a zip, a folder of CSV or Parquet files, or an SQLAlchemy URL.
+#
+# database = "postgresql+psycopg://kohort@db.example/kohort"   # left out: kohort.sqlite here
+#
+# [people]                        # who may act with --as, and as what
+# "r.lee@uni.example" = ["researcher"]
+# "s.ahn@platform.example" = ["steward"]
+# "e.diaz@platform.example" = ["engineer"]
 """
+
+
+def _database(text: str) -> str:
+    try:
+        backend = make_url(text).get_backend_name()
+    except ArgumentError:
+        backend = ""
+    if backend != "postgresql":
+        raise ValueError("write postgresql+psycopg://..., or leave it out for SQLite")
+    return text
+
+
+DatabaseUrl = Annotated[str, AfterValidator(_database)]
+Address = Annotated[str, AfterValidator(str.casefold), Field(pattern=r"^[^@\s]+@[^@\s]+$")]
 
 
 class SourceSettings(BaseModel):
@@ -55,9 +79,11 @@ class SourceSettings(BaseModel):
 
 class _Settings(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
+    database: DatabaseUrl | None = None
     sources: Mapping[Annotated[str, Field(pattern=r"^[A-Za-z0-9_-]+$")], SourceSettings] = Field(
         default_factory=dict
     )
+    people: Mapping[Address, frozenset[Duty]] = Field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,11 +93,31 @@ class Workspace:
     root: Path
     sources: Mapping[str, SourceSettings]
     policy: Policy
+    database: URL
+    people: Mapping[str, frozenset[Duty]]
 
-    @property
-    def database(self) -> Path:
-        """The SQLite file of the rights registry."""
-        return self.root / DATABASE_FILE
+    def actor(self, name: str | None, *, login: str) -> Actor:
+        """Who acts here.
+
+        Where the policy requires no approval and nobody is named, there is one person, with every
+        duty.
+
+        Args:
+            name: the address that he acts under; None: his login.
+            login: his account of the operating system.
+
+        Raises:
+            RoleError: the settings name people, and not him.
+        """
+        claimed = (name or login).casefold()
+        if not self.people and not self.policy.require_approval:
+            return Actor(claimed, login, EVERY_DUTY)
+        if claimed not in self.people:
+            raise RoleError(
+                f"{claimed} is not among [people] in {self.root / SETTINGS_FILE}; act as one of "
+                "them with --as, or have the steward add you"
+            )
+        return Actor(claimed, login, self.people[claimed])
 
     def source(self, name: str) -> SourceSettings:
         """The settings of a source.
@@ -140,7 +186,14 @@ def _source_text(name: str, source: SourceSettings) -> str:
 
 def _read_workspace(root: Path) -> Workspace:
     settings = _read(root / SETTINGS_FILE, _Settings)
-    return Workspace(root, settings.sources, _read(root / POLICY_FILE, Policy))
+    sqlite = URL.create("sqlite", database=str(root / DATABASE_FILE))
+    return Workspace(
+        root,
+        settings.sources,
+        _read(root / POLICY_FILE, Policy),
+        make_url(settings.database) if settings.database is not None else sqlite,
+        settings.people,
+    )
 
 
 def _read(file: Path, model: type[_M]) -> _M:

@@ -29,7 +29,7 @@ def init(directory: Path, *, local: bool, sources: tuple[str, ...]) -> None:
     if twice:
         raise click.BadParameter(f"two sources are named {twice[0]}", param_hint="--source")
     # Heavy imports on use: `--help` answers at once.
-    from pipelines.governance.rights import create_registry  # noqa: PLC0415
+    from pipelines.governance.database import create_registry  # noqa: PLC0415
     from pipelines.sources import load_family, open_source  # noqa: PLC0415
 
     for _, source in named:  # what can't be opened now would only fail later

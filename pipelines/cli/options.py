@@ -1,10 +1,15 @@
 """What several commands share: options, reading a text file."""
 
+import os
+import pwd
+import sys
 from pathlib import Path
 
 import click
 
-from pipelines.errors import RequestError
+from pipelines.errors import RequestError, RightsError
+from pipelines.people import Actor
+from pipelines.settings import Workspace
 
 workspace_option = click.option(
     "--workspace",
@@ -14,6 +19,44 @@ workspace_option = click.option(
 )
 
 json_option = click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
+
+as_option = click.option(
+    "--as",
+    "claimed",
+    envvar="KOHORT_AS",
+    metavar="ADDRESS",
+    help="Who acts: one of [people] in kohort.toml. [env: KOHORT_AS; default: your login]",
+)
+
+learner_argument = click.argument("learner_id", metavar="LEARNER_ID")
+"""Given to `read_learner_id`."""
+
+
+def acting(workspace: Workspace, claimed: str | None) -> Actor:
+    """Who acts, and from which account.
+
+    Raises:
+        RoleError: the workspace names people, and not this one.
+    """
+    try:
+        login = pwd.getpwuid(os.getuid()).pw_name
+    except KeyError:  # an account without a name, as in some containers
+        login = str(os.getuid())
+    return workspace.actor(claimed, login=login)
+
+
+def read_learner_id(argument: str) -> str:
+    """The id on the command line, or, for `-`, the one line of standard input.
+
+    A command line is seen by others of the machine and kept by the shell; standard input is not.
+
+    Raises:
+        RightsError: there is none.
+    """
+    text = sys.stdin.read() if argument == "-" else argument
+    if not text.strip() or len(text.split("\n")) > 2:
+        raise RightsError("LEARNER_ID: expected one id, as the source has it")
+    return text.strip()
 
 
 def read_text(file: Path) -> str:

@@ -65,7 +65,8 @@ def import_(
 
 def _import_file(file: Path, workspace: Workspace, *, as_json: bool) -> None:
     # Heavy imports on use: `--help` answers at once.
-    from pipelines.governance.rights import import_rights, open_registry  # noqa: PLC0415
+    from pipelines.governance.database import open_registry  # noqa: PLC0415
+    from pipelines.governance.rights import import_rights  # noqa: PLC0415
 
     result = import_rights(
         open_registry(workspace.database),
@@ -90,7 +91,8 @@ def _record_basis(
 ) -> None:
     # Heavy imports on use: `--help` answers at once.
     from anonymizer.eligibility import State  # noqa: PLC0415
-    from pipelines.governance.rights import open_registry, record_dataset_basis  # noqa: PLC0415
+    from pipelines.governance.database import open_registry  # noqa: PLC0415
+    from pipelines.governance.rights import record_dataset_basis  # noqa: PLC0415
 
     state = State.GRANTED
     workspace.source(source)  # refuses a name that the workspace does not have

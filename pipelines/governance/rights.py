@@ -1,11 +1,9 @@
 """The rights registry: append-only records in SQLite, by digest of the learner, never by id."""
 
 import hmac
-import os
 import re
 from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from itertools import islice
@@ -13,13 +11,13 @@ from pathlib import Path
 from typing import Any, Final
 
 import polars as pl
-from sqlalchemy import URL, Engine, NullPool, create_engine, event, insert, or_, select
-from sqlalchemy.exc import SQLAlchemyError
+from sqlalchemy import Engine, insert, or_, select
 
 from anonymizer.eligibility import ANY, RECORD_SCHEMA, State
 from pipelines.errors import RightsError
+from pipelines.governance.database import translated
 from pipelines.governance.rights_file import RightsLine, read_rights
-from pipelines.governance.tables import Base, RightsRecord
+from pipelines.governance.tables import RightsRecord
 
 _BATCH: Final = 20_000
 _NUMBERED: Final = re.compile(r"^(\d+)\.0+$")
@@ -31,40 +29,6 @@ class ImportResult:
     """What an import recorded: state -> number of records."""
 
     counts: Mapping[str, int]
-
-
-def create_registry(path: Path) -> Engine:
-    """A new registry in a SQLite file, for its owner's eyes only.
-
-    Raises:
-        RightsError: the file exists, or can't be made.
-    """
-    try:
-        os.close(os.open(path, os.O_RDWR | os.O_CREAT | os.O_EXCL, 0o600))
-    except OSError as error:
-        raise RightsError(f"{path}: can't be made ({error.strerror})") from None
-    return open_registry(path)
-
-
-def open_registry(path: Path) -> Engine:
-    """The registry in a SQLite file.
-
-    Every commit is on disk when it returns (WAL, synchronous=FULL). A lost registry is not made
-    anew: the restrictions in it would be lost with it.
-
-    Raises:
-        RightsError: there is no such file, or it is no SQLite database.
-    """
-    if not path.is_file():
-        raise RightsError(f"{path}: the rights registry is missing; restore it from your backup")
-    # No pool: a connection is closed when it is given back, so nothing is left to dispose of.
-    # Parameters are learners' data: they stay out of messages.
-    url = URL.create("sqlite", database=str(path))
-    engine = create_engine(url, poolclass=NullPool, hide_parameters=True)
-    event.listen(engine, "connect", _set_pragmas)
-    with _one_line_errors(engine):
-        Base.metadata.create_all(engine)
-    return engine
 
 
 def registry_digests(learners: pl.Series, key: bytes) -> pl.Series:
@@ -84,7 +48,7 @@ def import_rights(
         RightsError: the file is bad (see `read_rights`), or the registry can't be written.
     """
     counts: Counter[str] = Counter()
-    with _one_line_errors(engine), engine.begin() as connection:
+    with translated(engine), engine.begin() as connection:
         lines = read_rights(file)
         while batch := list(islice(lines, _BATCH)):
             counts.update(line.state.value for line in batch)
@@ -126,7 +90,7 @@ def record_dataset_basis(
         "note": note.strip(),
         "received_at": received_at,
     }
-    with _one_line_errors(engine), engine.begin() as connection:
+    with translated(engine), engine.begin() as connection:
         connection.execute(insert(RightsRecord), row)
 
 
@@ -146,7 +110,7 @@ def rights_records(engine: Engine, *, source: str) -> pl.DataFrame:
         .order_by(table.c.id)
     )
     frames = [pl.DataFrame(schema=RECORD_SCHEMA)]
-    with _one_line_errors(engine), engine.connect() as connection:
+    with translated(engine), engine.connect() as connection:
         frames += [_frame(rows) for rows in connection.execute(query).partitions(_BATCH)]
     records = pl.concat(frames)
     if not records["state"].is_in([state.value for state in State]).all():
@@ -179,21 +143,3 @@ def _row(line: RightsLine, key: bytes, received_at: datetime) -> dict[str, objec
         "origin": line.source,
         "received_at": received_at,
     }
-
-
-def _set_pragmas(connection: Any, _record: object) -> None:
-    for pragma in ("foreign_keys=ON", "journal_mode=WAL", "synchronous=FULL"):
-        connection.execute(f"PRAGMA {pragma}").close()
-
-
-@contextmanager
-def _one_line_errors(engine: Engine) -> Iterator[None]:
-    """SQLAlchemy's errors as ours; only the driver's own words, which hold no parameters."""
-    try:
-        yield
-    except (SQLAlchemyError, ValueError) as error:
-        words = getattr(error, "orig", None) or type(error).__name__
-        raise RightsError(
-            f"{engine.url.database}: the rights registry can't be used ({words}); "
-            "check the file, or restore it from your backup"
-        ) from None
