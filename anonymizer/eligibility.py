@@ -25,7 +25,9 @@ does not exist yet. A record bears on a pair where it is in force and every cell
   learner, and a grant on one course bears on nothing.
 - An admitted jurisdiction is one of the list, or any where the list holds `*`; a record whose own
   jurisdiction is `*` holds everywhere. A legal basis is admitted by name only.
-- A state that restricts ends by its own `effective_to` only: a later grant does not lift it.
+- A record stops by its own `effective_to`, or where a later record of the same learner, purpose and
+  scope says that it `ends` that state (see `endings`), and by nothing else: a grant that ends
+  nothing lifts nothing, so that a stale one never beats a withdrawal. What is erased stays erased.
 
 States from mild to strict, as in `STRICTNESS`; among those that bear on a pair the last decides.
 """
@@ -93,6 +95,9 @@ RECORD_SCHEMA: Final = pl.Schema(
 """The columns of `records`. Null: a `learner` for everybody, an open `effective_to`, a
 `legal_basis` or `jurisdiction` that names none."""
 
+BEARING_SCHEMA: Final = pl.Schema({"learner": pl.String(), "item": pl.String(), "rank": pl.Int8()})
+"""What records say of whom. Null: everybody, everything."""
+
 ANY: Final = "*"
 COURSE_SCOPE: Final = "course:"
 
@@ -145,60 +150,49 @@ def eligible(
         CoreError: a column is missing, has another type or holds nulls where it must not, a state
             is unknown, or the cut-off has no time zone.
     """
-    keys = [learner] if item is None else [learner, item]
-    _check(pairs, records, cut_off, keys)
-    bearing = _bearing(
-        records.filter(_in_force(cut_off)),
+    said = bearing(
+        records,
         purpose=purpose,
         known_purposes=known_purposes,
+        cut_off=cut_off,
         legal_bases=legal_bases,
         jurisdictions=jurisdictions,
         by_item=item is not None,
     )
-    state = _deciding_rank(pairs.select(keys), bearing, learner, item)
-    tally = dict(state.value_counts().iter_rows())
-    counts = {s.value: tally[r] for r, s in enumerate(STRICTNESS) if r in tally}
-    return EligibilityResult(pairs.filter(state == _RANK[State.GRANTED]), counts)
+    return decide(pairs, said, learner=learner, item=item)
 
 
-def _check(
-    pairs: pl.DataFrame, records: pl.DataFrame, cut_off: datetime, keys: Sequence[str]
-) -> None:
-    if cut_off.tzinfo is None:
-        raise CoreError("cut_off: has no time zone; give it one, such as UTC")
-    for name in keys:
-        if pairs.schema.get(name) != pl.String:
-            raise CoreError(f"pairs: expected a text column '{name}'; cast the ids to text")
-        if pairs[name].null_count():
-            raise CoreError(f"pairs: column '{name}' holds nulls; drop the rows without a learner")
-    for name, dtype in RECORD_SCHEMA.items():
-        if records.schema.get(name) != dtype:
-            raise CoreError(f"records: expected a column '{name}' of type {dtype}")
-    for name in _REQUIRED:
-        if records[name].null_count():
-            raise CoreError(f"records: column '{name}' holds nulls; correct the registry")
-    if not records["state"].is_in(list(_RANK)).all():
-        raise CoreError("records: column 'state' holds an unknown state; correct the registry")
-
-
-def _in_force(cut_off: datetime) -> pl.Expr:
-    """Received by the cut-off, and the half-open interval holds it."""
-    at = pl.lit(cut_off).dt.convert_time_zone("UTC")
-    open_ended = pl.col("effective_to").is_null()
-    started = (pl.col("received_at") <= at) & (pl.col("effective_from") <= at)
-    return started & (open_ended | (pl.col("effective_to") > at))
-
-
-def _bearing(
+def bearing(
     records: pl.DataFrame,
     *,
     purpose: str,
     known_purposes: Sequence[str],
+    cut_off: datetime,
     legal_bases: Sequence[str],
     jurisdictions: Sequence[str],
     by_item: bool,
 ) -> pl.DataFrame:
-    """Columns learner (null: everybody), item (null: everything), rank: what bears on pairs."""
+    """What records say at the cut-off: the first half of `eligible`.
+
+    The strictest of what parts of the records say is what the whole says, so that records may be
+    read in parts, in any order.
+
+    Args:
+        records: as in `eligible`; so are the others.
+        purpose: the purpose of the release.
+        known_purposes: the purposes that a restriction may name and mean.
+        cut_off: the instant as of which rights are read.
+        legal_bases: those the policy admits.
+        jurisdictions: those the policy admits.
+        by_item: whether pairs have an item.
+
+    Returns:
+        `BEARING_SCHEMA`: the strictest rank of each learner and item that a record names.
+
+    Raises:
+        CoreError: as `eligible`.
+    """
+    check_records(records, cut_off)
     scope, state = pl.col("scope"), pl.col("state")
     course = scope.str.strip_prefix(COURSE_SCOPE)
     one_course = scope.str.starts_with(COURSE_SCOPE) & (course != "") & by_item
@@ -212,11 +206,67 @@ def _bearing(
     permits = (state == State.GRANTED) & this_purpose & basis & jurisdiction & reach
     bound = state.is_in([s.value for s in PURPOSE_BOUND])
     restricts = ~state.is_in([State.NO_RECORD.value, State.GRANTED.value])
-    return records.filter(permits | (restricts & (this_purpose | unknown_purpose | ~bound))).select(
+    bears = permits | (restricts & (this_purpose | unknown_purpose | ~bound))
+    said = records.filter(in_force(cut_off), bears).select(
         "learner",
         pl.when(one_course).then(course).otherwise(None).alias("item"),
         state.replace_strict(_RANK, return_dtype=pl.Int8).alias("rank"),
     )
+    return said.group_by(_KEYS).agg(pl.col("rank").max())
+
+
+def decide(
+    pairs: pl.DataFrame, said: pl.DataFrame, *, learner: str, item: str | None
+) -> EligibilityResult:
+    """Keep the pairs on which a grant bears, and nothing stricter: the second half of `eligible`.
+
+    Args:
+        pairs: columns `learner` and, if given, `item`, without nulls.
+        said: as of `bearing`, of one or several parts; `learner` may be known otherwise in both.
+        learner: the learner column of `pairs`.
+        item: the item column of `pairs`; None for a table of learners.
+
+    Raises:
+        CoreError: a column is missing, has another type or holds nulls.
+    """
+    keys = {learner: said.schema["learner"]} | ({} if item is None else {item: pl.String()})
+    for name, dtype in keys.items():
+        if pairs.schema.get(name) != dtype:
+            kind = "text" if dtype == pl.String else str(dtype)
+            raise CoreError(f"pairs: expected a {kind} column '{name}'; cast the ids to {kind}")
+        if pairs[name].null_count():
+            raise CoreError(f"pairs: column '{name}' holds nulls; drop the rows without a learner")
+    state = _deciding_rank(pairs.select(list(keys)), said, learner, item)
+    tally = dict(state.value_counts().iter_rows())
+    counts = {s.value: tally[r] for r, s in enumerate(STRICTNESS) if r in tally}
+    return EligibilityResult(pairs.filter(state == _RANK[State.GRANTED]), counts)
+
+
+def check_records(records: pl.DataFrame, cut_off: datetime) -> None:
+    """Hold records to `RECORD_SCHEMA`, and the cut-off to having a time zone.
+
+    Raises:
+        CoreError: a column is missing, has another type or holds nulls where it must not, a state
+            is unknown, or the cut-off has no time zone.
+    """
+    if cut_off.tzinfo is None:
+        raise CoreError("cut_off: has no time zone; give it one, such as UTC")
+    for name, dtype in RECORD_SCHEMA.items():
+        if records.schema.get(name) != dtype:
+            raise CoreError(f"records: expected a column '{name}' of type {dtype}")
+    for name in _REQUIRED:
+        if records[name].null_count():
+            raise CoreError(f"records: column '{name}' holds nulls; correct the registry")
+    if not records["state"].is_in(list(_RANK)).all():
+        raise CoreError("records: column 'state' holds an unknown state; correct the registry")
+
+
+def in_force(cut_off: datetime) -> pl.Expr:
+    """Of records: received by the cut-off, and the half-open interval holds it."""
+    at = pl.lit(cut_off).dt.convert_time_zone("UTC")
+    open_ended = pl.col("effective_to").is_null()
+    started = (pl.col("received_at") <= at) & (pl.col("effective_from") <= at)
+    return started & (open_ended | (pl.col("effective_to") > at))
 
 
 def _deciding_rank(

@@ -5,7 +5,7 @@ is all that is asked. The better of the two is kept.
 """
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal
 
 import numpy as np
@@ -15,9 +15,10 @@ from anonymizer.cover import affordable, cover
 from anonymizer.errors import CoreError, NoRecodingError
 from anonymizer.generalization import SUPPRESSED, Generalization
 from anonymizer.hierarchy import Hierarchy
-from anonymizer.histogram import Histogram
+from anonymizer.histogram import Histogram, SensitiveCounts, group_index, sums
 from anonymizer.leaf_order import LeafOrder
 from anonymizer.models import Model
+from anonymizer.nodes import Node
 from anonymizer.parts import Demands, Released, checked_weights, good_cells, released
 from anonymizer.splitter import split
 
@@ -32,14 +33,14 @@ class LocalRecoding:
             quasi-identifiers, unweighted: 0 loses nothing, a suppressed learner loses 1.
         suppressed: learners suppressed.
         classes: equivalence classes kept, counted by cell and labels.
-        method: what found it.
+        method: what found it; `record` where an earlier recoding was followed.
     """
 
     generalization: Generalization
     loss: float
     suppressed: int
     classes: int
-    method: Literal["splitter", "cover"]
+    method: Literal["splitter", "cover", "record"]
 
 
 def local_recoding(
@@ -49,6 +50,7 @@ def local_recoding(
     *,
     suppression_limit: int,
     weights: Sequence[float],
+    minimum: Node | None = None,
 ) -> LocalRecoding:
     """Generalize each class of each cell as little as the models let it.
 
@@ -68,11 +70,27 @@ def local_recoding(
         models: what every class must satisfy.
         suppression_limit: learners that may be suppressed at most.
         weights: how much the loss of each quasi-identifier matters, above 0.
+        minimum: the lowest level allowed for each quasi-identifier; what it does not tell apart
+            is in one class. None allows every level.
 
     Raises:
         CoreError: a parameter is out of range.
         NoRecodingError: more learners would be suppressed than the limit says, or all.
     """
+    if minimum is not None and (len(minimum) != len(hierarchies) or any(minimum)):
+        lifted, of_tuple = _lifted(histogram, hierarchies, minimum)
+        found = local_recoding(
+            lifted, hierarchies, models, suppression_limit=suppression_limit, weights=weights
+        )
+        # Leaves that stand for different labels of the minimum meet above it, or not at all: each
+        # class that is raised to the minimum keeps labels of its own.
+        raised = Generalization(
+            found.generalization.class_of[of_tuple],
+            np.maximum(found.generalization.levels, np.array(minimum, np.int64)),
+        )
+        return replace(
+            found, generalization=raised, loss=mean_penalty(histogram, hierarchies, raised)
+        )
     if suppression_limit < 0:
         raise CoreError("suppression_limit: a whole number of learners of at least 0")
     matter = checked_weights(weights, len(hierarchies))
@@ -102,6 +120,21 @@ def local_recoding(
     )
 
 
+def mean_penalty(
+    histogram: Histogram, hierarchies: Sequence[Hierarchy], generalization: Generalization
+) -> float:
+    """The loss of a `LocalRecoding`, of any generalization; at least one hierarchy."""
+    kept = ~generalization.suppressed
+    learners, codes = histogram.learners[kept], histogram.codes[kept]
+    lost = histogram.total - int(learners.sum())
+    more = 0.0
+    for j, hierarchy in enumerate(hierarchies):
+        leaves = np.array([hierarchy.leaf_counts(level) for level in range(hierarchy.height + 1)])
+        under = leaves[generalization.level_of(j), codes[:, j]] - 1
+        more += int(learners @ under) / max(len(hierarchy.leaves) - 1, 1)
+    return (more / len(hierarchies) + lost) / histogram.total
+
+
 def _candidates(
     histogram: Histogram,
     hierarchies: Sequence[Hierarchy],
@@ -116,3 +149,49 @@ def _candidates(
     if not demands.others and affordable(len(histogram.codes), hierarchies):
         part_of, parts = cover(histogram, order, roots, k=k, weights=weights)
         yield "cover", released(histogram, order, part_of, parts, demands)
+
+
+def _lifted(
+    histogram: Histogram, hierarchies: Sequence[Hierarchy], minimum: Node
+) -> tuple[Histogram, NDArray[np.int64]]:
+    """The histogram with the first leaf of each label of the minimum in place of all its leaves.
+
+    Returns:
+        The histogram, and the tuple in it of each tuple of the given one.
+
+    Raises:
+        CoreError: the minimum is no level of each hierarchy.
+    """
+    if len(minimum) != len(hierarchies) or not all(
+        0 <= level <= hierarchy.height
+        for level, hierarchy in zip(minimum, hierarchies, strict=True)
+    ):
+        raise CoreError("minimum: give a level of each hierarchy for each quasi-identifier")
+    codes = np.empty_like(histogram.codes)
+    for j, (hierarchy, level) in enumerate(zip(hierarchies, minimum, strict=True)):
+        label = hierarchy.levels[level]
+        _, first = np.unique(label, return_index=True)
+        codes[:, j] = first[label[histogram.codes[:, j]]]
+    of_tuple, number = group_index(
+        histogram.cell,
+        [(codes[:, j], len(hierarchy.leaves)) for j, hierarchy in enumerate(hierarchies)],
+    )
+    member = np.zeros(number, np.int64)
+    member[of_tuple] = np.arange(len(of_tuple))
+
+    def added(counts: SensitiveCounts) -> SensitiveCounts:
+        width = max(len(counts.values), 1)
+        pairs = of_tuple[counts.tuple_index] * width + counts.value
+        found, at = np.unique(pairs, return_inverse=True)
+        learners = sums(at, counts.learners, len(found))
+        value = (found % width).astype(np.int32)
+        return SensitiveCounts(found // width, value, learners, counts.values)
+
+    lifted = Histogram(
+        codes=codes[member],
+        cell=histogram.cell[member],
+        learners=sums(of_tuple, histogram.learners, number),
+        population=sums(of_tuple, histogram.population, number),
+        sensitive={name: added(counts) for name, counts in histogram.sensitive.items()},
+    )
+    return lifted, of_tuple

@@ -1,8 +1,8 @@
 """Pseudonyms: keyed, scoped, and unlinkable outside their scope (GDPR Art. 4(5)).
 
-A pseudonym is the first 128 bits of HMAC-SHA256 (RFC 2104) under a release's own key, as 32
-lowercase hex digits. Destroying the key makes it unlinkable to the learner. Each scope writes a
-message of its own that no other scope and no other pair can write.
+A pseudonym is the first 128 bits of HMAC-SHA256 (RFC 2104) under a key of its release or project,
+as 32 lowercase hex digits. Destroying the key makes it unlinkable to the learner. Each scope writes
+a message of its own that no other scope and no other pair can write.
 """
 
 import hmac
@@ -14,7 +14,7 @@ import polars as pl
 from anonymizer.errors import CoreError
 
 KEY_BYTES: Final = 32
-"""The length of a release key: HMAC-SHA256 gains nothing from a longer one."""
+"""The length of a key: HMAC-SHA256 gains nothing from a longer one."""
 
 PSEUDONYM: Final = "pseudonym"
 """The column that `pseudonym_map` adds."""
@@ -49,9 +49,20 @@ class ReleaseScope:
         return self.tag + learner.encode()
 
 
+@dataclass(frozen=True, slots=True)
+class LinkedScope:
+    """One pseudonym a learner: the same in every release that is made under a project's key."""
+
+    tag: ClassVar[bytes] = b"kohort pseudonym: linked\0"
+
+    def message(self, learner: str) -> bytes:
+        """What is authenticated: tag, learner."""
+        return self.tag + learner.encode()
+
+
 def pseudonym_map(
     pairs: pl.DataFrame,
-    scope: CourseScope | ReleaseScope,
+    scope: CourseScope | ReleaseScope | LinkedScope,
     *,
     key: bytes,
     learner: str,
@@ -62,9 +73,9 @@ def pseudonym_map(
     Args:
         pairs: text columns `learner` and, for course scope, `item`, without nulls; rows may repeat.
         scope: what one pseudonym stands for.
-        key: the release key, 32 bytes.
+        key: the release key, or the project's under linked scope; 32 bytes.
         learner: the column of canonical learner ids.
-        item: the column of item keys; None under release scope, where it plays no part.
+        item: the column of item keys; None but under course scope, where alone it plays a part.
 
     Returns:
         The distinct rows of `learner` (and `item`) in order of first appearance, and `pseudonym`.
@@ -74,17 +85,17 @@ def pseudonym_map(
             text or holds nulls.
     """
     if len(key) != KEY_BYTES:
-        raise CoreError(f"key: expected {KEY_BYTES} bytes, got {len(key)}; make a new release key")
+        raise CoreError(f"key: expected {KEY_BYTES} bytes, got {len(key)}; make a new key")
     columns = [learner] if item is None else [learner, item]
     for name in columns:
         _check_text(pairs[name])
     distinct = pairs.select(columns).unique(maintain_order=True)
     if isinstance(scope, CourseScope) and item is not None:
         messages = [scope.message(*pair) for pair in distinct.iter_rows()]
-    elif isinstance(scope, ReleaseScope) and item is None:
+    elif isinstance(scope, ReleaseScope | LinkedScope) and item is None:
         messages = [scope.message(one) for one in distinct[learner]]
     else:
-        raise CoreError("item: course scope needs the item column, release scope takes None")
+        raise CoreError("item: course scope needs the item column, the other scopes take None")
     digests = [hmac.digest(key, message, "sha256").hex()[:_HEX_DIGITS] for message in messages]
     return distinct.with_columns(pl.Series(PSEUDONYM, digests, dtype=pl.String))
 

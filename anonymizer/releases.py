@@ -2,16 +2,22 @@
 
 Two extracts that are each k-anonymous can single a learner out together. So learners are compared
 by what every live release shows of them jointly, absence included: all who agree form a *cell*,
-and a new release may go out where every cell keeps k learners. The idea is the m-invariance of
-Xiao and Tao (2007), for membership instead of sensitive values.
+and a new release may go out where every cell keeps k learners: the largest k of the releases that
+show it. The idea is the m-invariance of Xiao and Tao (2007), for membership instead of sensitive
+values.
+
+Under course scope nothing joins two rows of a learner. Give each row as a learner of its own: its
+key is that of learner and item, its class that of item and class, it holds no items, and m is
+"full".
 
 The caller makes the keys of learners (an HMAC under the registry's own key) and counts a recalled
 release as live until every recipient has confirmed its destruction.
 """
 
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
-from typing import Any, Literal, TypeAlias
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from functools import cached_property
+from typing import Any, Final, Literal, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
@@ -24,8 +30,10 @@ from anonymizer.item_subsets import levels
 Keys: TypeAlias = NDArray[Any]
 """Opaque keys of learners: whole numbers, or bytes of one fixed length."""
 
-Known: TypeAlias = Literal[1, 2, 3, "full"]
-"""Items that the attacker knows. 1 is course scope, where nothing joins two items of a learner."""
+Known: TypeAlias = Literal[2, 3, "full"]
+"""Items that the attacker knows."""
+
+_STRENGTH: Final[Mapping[Known, int]] = {2: 1, 3: 2, "full": 3}
 
 
 @dataclass(frozen=True, eq=False)
@@ -36,6 +44,10 @@ class ReleaseEntry:
         keys: the learners, each once; shape (learners,). Who is not listed is absent.
         held: their classes and released items. Items have the same numbers in all entries; classes
             are each release's own.
+        k: distinct learners of every cell that it shows, at least.
+        m: items that the attacker of its own promise knows; of matter where releases are linked.
+        beside: whether it shows its class only beside what others show: whom no release shows but
+            such, is in no cell.
 
     Raises:
         CoreError: the keys do not fit the incidence, or one occurs twice.
@@ -43,23 +55,36 @@ class ReleaseEntry:
 
     keys: Keys
     held: Incidence
+    k: int
+    m: Known = "full"
+    beside: bool = False
 
     def __post_init__(self) -> None:
         if self.keys.shape != self.held.classes.shape:
             raise CoreError("release entry: give one key for each learner")
-        if len(np.unique(self.keys)) < len(self.keys):
+        if len(distinct(self.keys)) < len(self.keys):
             raise CoreError("release entry: a learner is listed twice; list each once")
+
+    @cached_property
+    def wholes(self) -> NDArray[np.int64]:
+        """The number of each learner's class and exact set of items."""
+        return Trie.of(self.held).node
+
+    @cached_property
+    def classes(self) -> NDArray[np.int64]:
+        """The number of each learner's class, from 0 without gaps."""
+        return np.unique(self.held.classes, return_inverse=True)[1].astype(np.int64, copy=False)
 
     def without(self, keys: Keys) -> "ReleaseEntry":
         """The release with these learners left out."""
-        stays = ~np.isin(self.keys, keys)
+        stays = ~among(self.keys, keys)
         length = np.diff(self.held.offsets)[stays]
         held = Incidence(
             offsets=np.concatenate(([0], np.cumsum(length))).astype(np.int64),
             item=self.held.item[stays[self.held.owner]],
             classes=self.held.classes[stays],
         )
-        return ReleaseEntry(self.keys[stays], held)
+        return replace(self, keys=self.keys[stays], held=held)
 
 
 @dataclass(frozen=True, eq=False)
@@ -80,13 +105,17 @@ class Intersection:
         return not len(self.exposed)
 
 
-def intersect(releases: Sequence[ReleaseEntry], *, m: Known, k: int) -> Intersection:
-    """The gate: count the cells of all live releases, the new one among them.
+def intersect(
+    releases: Sequence[ReleaseEntry],
+    *,
+    m: Known,
+    linked: bool = False,
+    departed: Keys | None = None,
+) -> Intersection:
+    """The gate: count the cells of all live releases, the new one, which is the last, among them.
 
     What one release shows of a learner to an attacker of the promise:
 
-    - m = 1, for each item: his class where he has a row with the item, else nothing. That he is in
-      other rows is not seen: no key joins them.
     - m = 2 or 3, for each set of at most m items that some release shows together: that he is
       absent, or his class and whether he has the whole set. The empty set leaves the class.
     - m = "full": that he is absent, or his class and exact set of items.
@@ -94,10 +123,16 @@ def intersect(releases: Sequence[ReleaseEntry], *, m: Known, k: int) -> Intersec
     Learners of whom no release shows the set are in no cell of it. So a single release that keeps
     its own promise passes.
 
+    Where pseudonyms are linked, the attacker sees each learner's class, or absence, in all releases,
+    and for every item which of them show it: the sets are of such pairs. Learners are then counted
+    for the strongest m of the releases that show them, and pass under any other.
+
     Args:
         releases: the live releases. Where their promises differ, call once for each of them.
         m: items that the attacker knows.
-        k: distinct learners of a cell, at least; the largest of the releases.
+        linked: whether one pseudonym joins the releases.
+        departed: whose right it was to leave. They can't be shown again: cells that hold one of
+            them, and that the last release does not show, are passed over.
 
     Raises:
         CoreError: no release is given, or too many sets and items for exact keys.
@@ -105,31 +140,33 @@ def intersect(releases: Sequence[ReleaseEntry], *, m: Known, k: int) -> Intersec
     if not releases:
         raise CoreError("releases: give at least the new release")
     everyone = _everyone(releases)
+    gone = among(everyone, everyone[:0] if departed is None else departed)
     exposed = np.zeros(len(everyone), np.bool_)
     sizes = []
-    for view in _views(releases, everyone, m):
+    for view in _views(releases, everyone, m, linked=linked):
         size = np.bincount(view.cell)
-        exposed[view.learner[size[view.cell] < k]] = True
+        excused = np.zeros(len(size), np.bool_)
+        excused[view.cell[gone[view.learner] & ~view.shown]] = True
+        exposed[view.learner[view.small & ~excused[view.cell]]] = True
         sizes.append(size)
     every = np.concatenate(sizes)
     return Intersection(int(every.min()) if len(every) else 0, everyone[exposed])
 
 
-def hold_back(earlier: Sequence[ReleaseEntry], new: ReleaseEntry, *, m: Known, k: int) -> Keys:
+def hold_back(
+    earlier: Sequence[ReleaseEntry], new: ReleaseEntry, *, m: Known, linked: bool = False
+) -> Keys:
     """Whom to leave out of a new release, so that it adds no cell below k.
 
     Cells below k are held back whole. Where that leaves too few who were shown before and are not
     now, the smallest cell of those who looked like them before is held back too. Afterwards
     `intersect` says whether anything remains that the new release cannot mend; if so, refuse.
 
-    Under course scope the items are independent: called with the rows of one item at a time, what
-    is held back are rows instead of learners.
-
     Args:
         earlier: the live releases.
         new: the release that asks to go out.
         m: as for `intersect`.
-        k: as for `intersect`.
+        linked: as for `intersect`.
 
     Returns:
         The keys of learners of `new`, ascending.
@@ -137,20 +174,18 @@ def hold_back(earlier: Sequence[ReleaseEntry], new: ReleaseEntry, *, m: Known, k
     Raises:
         CoreError: too many sets and items for exact keys.
     """
+    everyone = _everyone([*earlier, new])
     now = new
     while True:
-        releases = [*earlier, now]
-        everyone = _everyone(releases)
-        views = list(_views(releases, everyone, m))
+        views = list(_views([*earlier, now], everyone, m, linked=linked))
         held = np.zeros(len(everyone), np.bool_)
         for view in views:
-            small = np.bincount(view.cell)[view.cell] < k
-            held[view.learner[small & view.shown]] = True
+            held[view.learner[view.small & view.shown]] = True
         if not held.any():
             for view in views:
-                held[view.learner[_next_to_small(view, k)]] = True
+                held[view.learner[_next_to_small(view)]] = True
         if not held.any():
-            return np.setdiff1d(new.keys, now.keys)
+            return _left(new, now)
         now = now.without(everyone[held])
 
 
@@ -160,7 +195,7 @@ def depart(
     departed: Keys,
     *,
     m: Known,
-    k: int,
+    linked: bool = False,
     generator: np.random.Generator,
 ) -> Keys:
     """Who leaves a new release together with learners whose right it is to leave.
@@ -174,7 +209,7 @@ def depart(
         new: the release that asks to go out, already without the departed.
         departed: who left for a rights reason.
         m: as for `intersect`.
-        k: as for `intersect`.
+        linked: as for `intersect`.
         generator: draws who leaves.
 
     Returns:
@@ -183,29 +218,24 @@ def depart(
     Raises:
         CoreError: a departed learner is in the new release, or too many sets for exact keys.
     """
-    if np.isin(new.keys, departed).any():
+    if among(new.keys, departed).any():
         raise CoreError("departed: a learner is still in the new release; leave him out first")
+    if not len(departed):
+        return new.keys[:0]
+    # One lot for each learner, whatever the set: who is drawn for one is the first to leave for
+    # others, so that few leave.
+    everyone = _everyone([*earlier, new])
+    lot = generator.permutation(len(everyone))
+    gone = among(everyone, departed)
     now = new
     while True:
-        releases = [*earlier, now]
-        everyone = _everyone(releases)
-        gone = np.isin(everyone, departed) | np.isin(everyone, np.setdiff1d(new.keys, now.keys))
         leaving = np.zeros(len(everyone), np.bool_)
         # Larger sets first: who leaves for them is gone from their subsets too.
-        for view in reversed(list(_views(releases, everyone, m))):
-            size = np.bincount(view.cell)
-            seen = gone[view.learner] & ~view.shown & (size[view.cell] < k)
-            for before in np.unique(view.before[seen]):
-                alike = view.before == before
-                left = view.learner[alike & ~view.shown]
-                stayed = view.learner[alike & view.shown]
-                missing = k - len(left) - int(leaving[stayed].sum())
-                others = stayed[~leaving[stayed]]
-                if missing > 0:
-                    drawn = generator.choice(others, min(missing, len(others)), replace=False)
-                    leaving[drawn] = True
+        for view in reversed(list(_views([*earlier, now], everyone, m, linked=linked))):
+            leaving[view.learner[_drawn(view, gone=gone, leaving=leaving, lot=lot)]] = True
         if not leaving.any():
-            return np.setdiff1d(new.keys, now.keys)
+            return _left(new, now)
+        gone |= leaving
         now = now.without(everyone[leaving])
 
 
@@ -218,74 +248,142 @@ class _View:
         cell: of the set and all releases, numbered from 0.
         before: of the set and all releases but the last, numbered from 0.
         shown: whether the last release shows something of him.
+        need: the largest k of the releases that show something of him.
     """
 
     learner: NDArray[np.int64]
     cell: NDArray[np.int64]
     before: NDArray[np.int64]
     shown: NDArray[np.bool_]
+    need: NDArray[np.int64]
 
-    @classmethod
-    def of(
-        cls,
-        learner: NDArray[np.int64],
-        chosen: NDArray[np.int64],
-        seen: Sequence[NDArray[np.int64]],
-    ) -> "_View":
-        """Group by the set and by what is seen, release by release, 0 for nothing."""
-        columns = [(one.astype(np.int32), int(one.max(initial=0)) + 1) for one in seen]
-        cell, _ = group_index(chosen, columns)
-        before, _ = group_index(chosen, columns[:-1])
-        return cls(learner, cell, before, seen[-1] > 0)
+    @property
+    def small(self) -> NDArray[np.bool_]:
+        """Whether the cell is below k."""
+        return np.bincount(self.cell)[self.cell] < self.need
 
 
-def _next_to_small(view: _View, k: int) -> NDArray[np.bool_]:
+def _next_to_small(view: _View) -> NDArray[np.bool_]:
     """The smallest cell shown now of each who look as a cell below k, not shown now, did before."""
     size = np.bincount(view.cell)[view.cell]
-    stuck = np.isin(view.before, view.before[(size < k) & ~view.shown])
+    stuck = np.isin(view.before, view.before[view.small & ~view.shown])
     beside = np.flatnonzero(stuck & view.shown)
     order = beside[np.lexsort((view.cell[beside], size[beside], view.before[beside]))]
     first = np.diff(view.before[order], prepend=-1) > 0
     return np.isin(view.cell, view.cell[order[first]])
 
 
+def _drawn(
+    view: _View,
+    *,
+    gone: NDArray[np.bool_],
+    leaving: NDArray[np.bool_],
+    lot: NDArray[np.int64],
+) -> NDArray[np.int64]:
+    """Who leaves with those who are gone, by lot, so that k are gone of each cell of before."""
+    seen = view.small & ~view.shown & gone[view.learner]
+    missing = np.zeros(int(view.before.max(initial=-1)) + 1, np.int64)
+    missing[view.before[seen]] = view.need[seen]
+    left = ~view.shown | leaving[view.learner]
+    missing -= np.bincount(view.before[left], minlength=len(missing))
+    others = np.flatnonzero(~left & (missing[view.before] > 0))
+    order = others[np.lexsort((lot[view.learner[others]], view.before[others]))]
+    begins = np.diff(view.before[order], prepend=-1) > 0
+    rank = np.arange(len(order)) - np.flatnonzero(begins)[np.cumsum(begins) - 1]
+    drawn: NDArray[np.int64] = order[rank < missing[view.before[order]]]
+    return drawn
+
+
+def distinct(keys: Keys) -> Keys:
+    """Each once, ascending; ten times as fast as `np.unique` of numpy 2.4, which hashes."""
+    ordered = np.sort(keys)
+    return ordered[np.append(True, ordered[1:] != ordered[:-1])[: len(ordered)]]
+
+
+def among(keys: Keys, others: Keys) -> NDArray[np.bool_]:
+    """Whether each key is among the others; as `np.isin`, which hashes too."""
+    if not len(others):
+        return np.zeros(len(keys), np.bool_)
+    ordered = np.sort(others)
+    at = np.minimum(np.searchsorted(ordered, keys), len(ordered) - 1)
+    found: NDArray[np.bool_] = ordered[at] == keys
+    return found
+
+
 def _everyone(releases: Sequence[ReleaseEntry]) -> Keys:
     """The keys of all releases, ascending."""
-    return np.unique(np.concatenate([release.keys for release in releases]))
+    return distinct(np.concatenate([release.keys for release in releases]))
 
 
-def _views(releases: Sequence[ReleaseEntry], everyone: Keys, m: Known) -> Iterator[_View]:
+def _left(new: ReleaseEntry, now: ReleaseEntry) -> Keys:
+    """Whose keys are no longer there, ascending."""
+    return np.sort(new.keys[~among(new.keys, now.keys)])
+
+
+def _views(
+    releases: Sequence[ReleaseEntry], everyone: Keys, m: Known, *, linked: bool
+) -> Iterator[_View]:
     """What an attacker of m items sees, smaller sets first."""
     at = [np.searchsorted(everyone, release.keys) for release in releases]
-
-    def spread(numbers: Sequence[NDArray[np.int64]]) -> list[NDArray[np.int64]]:
-        """One number of each learner in each release, 0 where he is absent."""
-        spread = [np.zeros(len(everyone), np.int64) for _ in releases]
-        for one, place, number in zip(spread, at, numbers, strict=True):
-            one[place] = 1 + number
-        return spread
-
-    def dense(classes: NDArray[np.int64]) -> NDArray[np.int64]:
-        return np.unique(classes, return_inverse=True)[1].astype(np.int64, copy=False)
-
-    nobody_else = np.arange(len(everyone))
-    one_set = np.zeros(len(everyone), np.int64)
-    if m == "full":
-        sets = [Trie.of(release.held).node for release in releases]
-        yield _View.of(nobody_else, one_set, spread(sets))
-        return
-    classes = spread([dense(release.held.classes) for release in releases])
-    if m > 1:
-        yield _View.of(nobody_else, one_set, classes)
-    for pair_set, learner, having in _held_sets(releases, at, len(everyone), m):
-        if m == 1:
-            seen = [own[learner] * has for own, has in zip(classes, having, strict=True)]
-        else:
+    nothing = np.arange(len(everyone)), np.zeros(len(everyone), np.int64)
+    if linked:
+        yield from _linked_views(releases, at, len(everyone), m)
+    elif m == "full":
+        wholes = _spread([release.wholes for release in releases], at, len(everyone))
+        yield _seen(releases, *nothing, wholes)
+    else:
+        classes = _spread([release.classes for release in releases], at, len(everyone))
+        yield _seen(releases, *nothing, classes)
+        for chosen, learner, having in _held_sets(releases, at, len(everyone), m):
             seen = [
                 np.where(own[learner] > 0, 2 * own[learner] + has, 0)
                 for own, has in zip(classes, having, strict=True)
             ]
-        yield _View.of(learner, pair_set, seen)
+            yield _seen(releases, learner, chosen, seen)
+
+
+def _spread(
+    numbers: Sequence[NDArray[np.int64]], at: Sequence[NDArray[np.int64]], number: int
+) -> list[NDArray[np.int64]]:
+    """1 + the number of each learner in each release, 0 where he is absent."""
+    spread = [np.zeros(number, np.int64) for _ in numbers]
+    for one, place, own in zip(spread, at, numbers, strict=True):
+        one[place] = 1 + own
+    return spread
+
+
+def _columns(seen: Sequence[NDArray[Any]]) -> list[tuple[NDArray[np.int32], int]]:
+    return [(one.astype(np.int32), int(one.max(initial=0)) + 1) for one in seen]
+
+
+def _largest(numbers: Sequence[int], seen: Sequence[NDArray[np.int64]]) -> NDArray[np.int64]:
+    """The largest number of the releases that show something, which is not 0."""
+    largest = np.zeros(len(seen[0]), np.int64)
+    for number, one in zip(numbers, seen, strict=True):
+        np.maximum(largest, np.where(one > 0, number, 0), out=largest)
+    return largest
+
+
+def _need(releases: Sequence[ReleaseEntry], seen: Sequence[NDArray[np.int64]]) -> NDArray[np.int64]:
+    return _largest([release.k for release in releases], seen)
+
+
+def _seen(
+    releases: Sequence[ReleaseEntry],
+    learner: NDArray[np.int64],
+    chosen: NDArray[np.int64],
+    seen: Sequence[NDArray[np.int64]],
+) -> _View:
+    """Group by the set and by what is seen, release by release, 0 for nothing."""
+    stands = np.zeros(len(learner), np.bool_)
+    for release, one in zip(releases, seen, strict=True):
+        stands |= (one > 0) & (not release.beside)
+    learner, chosen = learner[stands], chosen[stands]
+    seen = [one[stands] for one in seen]
+    columns = _columns(seen)
+    cell, _ = group_index(chosen, columns)
+    before, _ = group_index(chosen, columns[:-1])
+    return _View(learner, cell, before, seen[-1] > 0, _need(releases, seen))
 
 
 def _held_sets(
@@ -318,3 +416,56 @@ def _held_sets(
         for release, has in enumerate(having):
             has[index[source[level.learner] == release]] = True
         yield pairs // number, pairs % number, having
+
+
+def _linked_views(
+    releases: Sequence[ReleaseEntry], at: Sequence[NDArray[np.int64]], number: int, m: Known
+) -> Iterator[_View]:
+    """What is seen where one pseudonym joins the releases.
+
+    A learner's class is that of all releases, and his items are pairs of an item and of the
+    releases that show it. What was seen before is the same of all releases but the last.
+    """
+    classes = _spread([release.classes for release in releases], at, number)
+    strongest = _largest([_STRENGTH[release.m] for release in releases], classes)
+    need = np.where(strongest == _STRENGTH[m], _need(releases, classes), 0)
+    shown = classes[-1] > 0
+    all_classes, _ = group_index(np.zeros(number, np.int64), _columns(classes))
+    old_classes, _ = group_index(np.zeros(number, np.int64), _columns(classes[:-1]))
+    items = 1 + max(int(release.held.item.max(initial=0)) for release in releases)
+    require_keys(number, items)
+    rows = [
+        place[release.held.owner] * items + release.held.item
+        for release, place in zip(releases, at, strict=True)
+    ]
+    pairs = distinct(np.concatenate(rows))
+    having = _columns([among(pairs, own) for own in rows])
+    # Numbered by item first: the pairs of a learner ascend as his items do.
+    pair, _ = group_index(pairs % items, having)
+    old_pair, _ = group_index(pairs % items, having[:-1])
+
+    def union(
+        of_row: NDArray[np.int64], kept: NDArray[np.bool_], of_learner: NDArray[np.int64]
+    ) -> Incidence:
+        length = np.bincount((pairs // items)[kept], minlength=number)
+        offsets = np.concatenate(([0], np.cumsum(length))).astype(np.int64)
+        return Incidence(offsets, of_row[kept].astype(np.int32), of_learner)
+
+    every = np.ones(len(pairs), np.bool_)
+    now = union(pair, every, all_classes)
+    if m == "full":
+        old = np.zeros(len(pairs), np.bool_)
+        for has, _ in having[:-1]:
+            old |= has > 0
+        cell, _ = group_index(Trie.of(now).node, [])
+        before = Trie.of(union(old_pair, old, old_classes)).node
+        yield _View(np.arange(number), cell, before, shown, need)
+        return
+    sizes = zip(range(m + 1), levels(now, rows=every, kept=np.ones(number, np.bool_)), strict=False)
+    for _, level in sizes:
+        own = level.rows(np.arange(len(level.learner)))
+        before, _ = group_index(
+            old_classes[level.learner], _columns([old_pair[column] for column in own.T])
+        )
+        who = level.learner
+        yield _View(who, level.group, before, shown[who], need[who])

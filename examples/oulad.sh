@@ -8,6 +8,15 @@ kohort="$here/.venv/bin/kohort"
 [ -x "$kohort" ] || { echo "run make demo first" >&2; exit 2; }
 source=$1 out=$2
 
+# What is out is remembered: a second extract of the same learners must fit beside the first. Here
+# nobody has got the last one yet, so it is recalled, and its researcher has nothing to destroy.
+taken_back() {
+  local release
+  release=$("$kohort" release list --state served --workspace "$out/workspace" | cut -d " " -f 1)
+  "$kohort" release recall "$release" --reason "only tried" --workspace "$out/workspace"
+  "$kohort" release confirm "$release" --recipient r.lee@uni.example --workspace "$out/workspace"
+}
+
 "$kohort" init "$out/workspace" --local --source "oulad=oulad:$source"
 "$kohort" source check oulad --workspace "$out/workspace"
 
@@ -37,6 +46,7 @@ TOML
 "$kohort" request check "$out/request.toml" --workspace "$out/workspace"
 "$kohort" build "$out/request.toml" --workspace "$out/workspace" --out "$out/package"
 "$kohort" verify "$out/package" --approval "$out/package.steward/approval.json"
+taken_back
 
 # Which modules go together? A pseudonym links a learner's modules here: an attacker may know two.
 cat > "$out/pairs.toml" <<'TOML'
@@ -62,12 +72,14 @@ l = { final_result = 2 }
 TOML
 "$kohort" build "$out/pairs.toml" --workspace "$out/workspace" --out "$out/pairs"
 "$kohort" verify "$out/pairs" --approval "$out/pairs.steward/approval.json"
+taken_back
 
 # The same, against an attacker who knows every module of the target.
 sed -e 's/^title = .*/title = "Whole sets of modules"/' -e 's/^m = 2$/m = "full"/' \
   "$out/pairs.toml" > "$out/sets.toml"
 "$kohort" build "$out/sets.toml" --workspace "$out/workspace" --out "$out/sets"
 "$kohort" verify "$out/sets" --approval "$out/sets.steward/approval.json"
+taken_back
 
 # More detail for controlled access: each class has its own levels.
 cat > "$out/local.toml" <<'TOML'

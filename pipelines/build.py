@@ -1,7 +1,5 @@
 """One extract, start to finish."""
 
-import hashlib
-import json
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
@@ -10,40 +8,55 @@ from pathlib import Path
 import numpy as np
 import polars as pl
 
-from anonymizer.pseudonyms import PSEUDONYM, CourseScope, ReleaseScope, pseudonym_map
-from pipelines.errors import PrivacyError, RequestError, RightsError, SourceError
-from pipelines.folders import publish, target, workplace
-from pipelines.keys import KEY_BYTES, store_release_key
-from pipelines.microdata import Extract, anonymize
-from pipelines.package import Described, describe, write_package
-from pipelines.permitted import Permitted, permitted
+from pipelines.beside import anonymize_beside, known_as
+from pipelines.errors import RequestError, RightsError, SourceError
+from pipelines.folders import target, workplace
+from pipelines.governance.database import open_registry
+from pipelines.governance.identities import aliases
+from pipelines.governance.releases import served_again
+from pipelines.governance.requests import approved
+from pipelines.keys import registry_key
+from pipelines.packing import Building, pack
+from pipelines.people import Actor, Duty
+from pipelines.permitted import permitted
 from pipelines.plan import Plan, make_plan, needs
-from pipelines.promised import promised_closeness, promised_diversity, protected_labels
+from pipelines.publishing import (
+    earlier_releases,
+    give_again,
+    publish,
+    release_key_for,
+    verified,
+)
 from pipelines.settings import Workspace
 from pipelines.sources import Quarantine, load_family, open_source, stage
 from pipelines.sources.staging import Staged
-from pipelines.steward import APPROVAL_FILE, write_steward_files
-from pipelines.verify import Verification, verify_package
+from pipelines.steward import write_steward_files
+from pipelines.verify import Verification
+from pipelines.versions import inputs_sha256
 from pipelines.views import LEARNER, assemble, occurring, permit
 from pipelines.world import make_world
-from schemas.checking import breaches
-from schemas.manifest import Promise
 from schemas.policy import authorize
-from schemas.released import released_schema
 from schemas.request import ExtractRequest, parse_request
 from schemas.violations import SchemaError
 
 _SEED_BYTES = 16
-"""Of the simulated attacks in the steward's figures."""
+"""Of what is drawn: who leaves beside the departed, and simulated attacks."""
 
 
 @dataclass(frozen=True, slots=True)
 class Built:
-    """A released package: where it lies, and what the checker said of it."""
+    """A released package: where it lies, and what the checker said of it.
+
+    Attributes:
+        release: how the registry knows it.
+        again: whether it was built before, from the same data, and is given out once more.
+    """
 
     package: Path
     steward: Path
     verification: Verification
+    release: str
+    again: bool
 
 
 def build(
@@ -51,27 +64,36 @@ def build(
     workspace: Workspace,
     out: Path,
     *,
+    actor: Actor,
     now: datetime,
     randomness: Callable[[int], bytes],
     progress: Callable[[str], None],
 ) -> Built:
     """Build a verified extract, or nothing.
 
+    The same request on the same version of the data gives the recorded release once more. A new
+    one is held against all that are out, and is recorded before it appears.
+
     Args:
-        request_text: the request (TOML).
-        workspace: its sources, policy, rights and keys.
+        request_text: the request (TOML); approved, where the policy asks for it.
+        workspace: its sources, policy, registry and keys.
         out: where the package shall lie; steward-side files go to `OUT.steward` beside it.
+        actor: an engineer or a steward.
         now: the moment of the build, with time zone; also the cut-off of rights.
         randomness: a source of n secret random bytes.
         progress: told the name of each step.
 
     Raises:
-        KohortError: the request is refused, a source can't be read as declared, nobody is
-            permitted, the promise can't be met, or the output exists. Nothing is written then.
+        KohortError: the request is refused or not approved, a source can't be read as declared,
+            nobody is permitted, the promise can't be met, alone or beside what is out already, or
+            the output exists. Nothing is written then.
     """
+    actor.must_be(Duty.ENGINEER, Duty.STEWARD)
     to = target(out)
+    registry = open_registry(workspace.database)
     request = read_request(request_text)
-    plan = plan_request(request, workspace)
+    approval = approved(registry, request, workspace.policy)
+    plan = plan_request(request, workspace, waived=approval.waived)
     with workplace(workspace.root, to) as place:
         progress("read")
         staged = _stage(plan, workspace, place.staging)
@@ -79,52 +101,52 @@ def build(
         frames = assemble(_frames(staged), plan, staged.quarantine)
         _refuse_empty(frames, staged.quarantine)
         progress("keep who permits it")
-        rights = permitted(occurring(_frames(staged), plan), plan, workspace, cut_off=now)
-        own = _of_permitted(staged, plan, rights.allowed)
+        people = aliases(workspace, request.source)
+        everybody = occurring(_frames(staged), plan)
+        rights = permitted(everybody, plan, workspace, cut_off=now, aliases=people)
+        inputs = inputs_sha256(staged, rights, plan, workspace.policy, approval.waived)
+        again = served_again(
+            registry, request_sha256=request.sha256(), inputs_sha256=inputs, today=now.date()
+        )
+        if again is not None:
+            progress("give out the recorded release")
+            verification = give_again(again, workspace, place, to)
+            return Built(to.package, to.steward, verification, again.id, again=True)
         progress("anonymize")
-        extract = anonymize(own, plan)
-        key, release = randomness(KEY_BYTES), randomness(4).hex()
-        tables = describe(_pseudonymize(extract, plan, key), extract, plan)
-        promise = _promise(
-            plan,
-            extract,
-            data_version=_data_version(staged, rights, plan, extract, workspace),
-            cut_off=_iso(now),
-            legal_bases=workspace.policy.legal_bases,
-        )
+        own = _of_permitted(staged, plan, rights.allowed)
+        generator = np.random.default_rng(int.from_bytes(randomness(_SEED_BYTES)))
+        digests = known_as(everybody[LEARNER].unique(), registry_key(workspace.root), people)
+        earlier = earlier_releases(registry, plan)
+        apart = anonymize_beside(own, plan, earlier, digests, generator=generator)
         progress("write")
-        for table in tables:
-            _hold_to_schema(table)
-        write_package(
-            place.package,
-            tables,
-            promise,
-            name=f"kohort-{release}",
-            title=request.title,
-            created=_iso(now),
-            csv=request.release.csv,
-        )
+        building = Building(plan, rights, inputs, release=randomness(4).hex(), now=now)
+        key = release_key_for(plan, workspace.root, randomness)
+        packed = pack(apart.extract, building, workspace.policy, place.package, key=key)
         write_steward_files(
             place.steward,
             plan=plan,
-            promise=promise,
-            tables=tables,
+            promise=packed.promise,
+            tables=packed.tables,
             quarantine=staged.quarantine,
             rights=rights,
-            extract=extract,
+            extract=apart.extract,
             platform=make_world(frames, plan),
-            generator=np.random.default_rng(int.from_bytes(randomness(_SEED_BYTES))),
+            generator=generator,
         )
         progress("verify")
-        verification = verify_package(place.package, place.steward / APPROVAL_FILE)
-        if not verification.ok:
-            failed = ", ".join(check.name for check in verification.checks if not check.ok)
-            raise PrivacyError(
-                f"the checker refuses what was built ({failed}); nothing is released; "
-                "this is a fault of kohort: please report it"
-            )
-        publish(place, to, lambda: store_release_key(workspace.root, release, key))
-    return Built(out, out.with_name(to.steward.name), verification)
+        verification = verified(place, plan, registry, workspace.root)
+        progress("record")
+        publish(
+            building,
+            apart,
+            packed,
+            workspace=workspace,
+            registry=registry,
+            place=place,
+            to=to,
+            actor=actor,
+        )
+    return Built(to.package, to.steward, verification, building.release, again=False)
 
 
 def read_request(text: str) -> ExtractRequest:
@@ -139,8 +161,15 @@ def read_request(text: str) -> ExtractRequest:
         raise RequestError(str(error)) from None
 
 
-def plan_request(request: ExtractRequest, workspace: Workspace) -> Plan:
+def plan_request(
+    request: ExtractRequest, workspace: Workspace, *, waived: frozenset[str] = frozenset()
+) -> Plan:
     """Authorize a request and decide what its build does; reads no learner's row.
+
+    Args:
+        request: what is asked.
+        workspace: its sources and policy.
+        waived: the sensitive columns that an approval leaves without a bound.
 
     Raises:
         RequestError: the policy refuses it; the message lists every violation.
@@ -149,7 +178,7 @@ def plan_request(request: ExtractRequest, workspace: Workspace) -> Plan:
     declared = workspace.source(request.source).family
     family, hierarchies = load_family(declared, base=workspace.root)
     try:
-        terms = authorize(request, workspace.policy, family)
+        terms = authorize(request, workspace.policy, family, waived)
     except SchemaError as error:
         raise RequestError(str(error)) from None
     return make_plan(request, terms, family, hierarchies)
@@ -194,88 +223,3 @@ def _refuse_empty(frames: Mapping[str, pl.DataFrame], quarantine: Quarantine) ->
             raise SourceError(
                 f"no row is left for the view {name}{said}; see `kohort source check`"
             )
-
-
-def _pseudonymize(extract: Extract, plan: Plan, key: bytes) -> dict[str, pl.DataFrame]:
-    """Pseudonyms for raw ids; rows in the order of the pseudonyms, which is no order at all."""
-    tables = {}
-    for name, frame in extract.tables.items():
-        item = plan.item if plan.course_scope else None
-        scope = CourseScope() if plan.course_scope else ReleaseScope()
-        on = [LEARNER] if item is None else [LEARNER, item]
-        names = pseudonym_map(frame, scope, key=key, learner=LEARNER, item=item)
-        tables[name] = (
-            frame.join(names, on=on, how="inner")
-            .with_columns(pl.col(PSEUDONYM).alias(LEARNER))
-            .select(frame.columns)
-            .sort(LEARNER, *([plan.item] if plan.item in frame.columns else []))
-        )
-    return tables
-
-
-def _promise(
-    plan: Plan, extract: Extract, *, data_version: str, cut_off: str, legal_bases: tuple[str, ...]
-) -> Promise:
-    release, terms = plan.request.release, plan.terms
-    ladders = {ladder.name: ladder for ladder in (*plan.learner_ladders, *plan.enrolment_ladders)}
-    return Promise(
-        release_type=release.type,
-        k=terms.k,
-        m=terms.m,
-        pseudonym_scope=release.pseudonyms,
-        access=release.access,
-        item=plan.item if release.enrolments else None,
-        maximum_share=terms.maximum_share,
-        suppression_limit=terms.suppression_limit,
-        suppressed_share=_rounded(extract.affected, extract.learners, k=terms.k),
-        request_sha256=plan.request.sha256(),
-        data_version=data_version,
-        cut_off=cut_off,
-        legal_bases=legal_bases,
-        recoding=terms.recoding,
-        protected=protected_labels(terms, ladders),
-        diversity=promised_diversity(terms),
-        closeness=promised_closeness(terms, ladders),
-        item_suppression_limit=terms.item_suppression_limit,
-    )
-
-
-def _rounded(left_out: int, number: int, *, k: int) -> float | None:
-    """A share rounded to 1%; withheld where fewer than k were left out."""
-    return round(left_out / number, 2) if left_out >= k else None
-
-
-def _hold_to_schema(table: Described) -> None:
-    """Hold a table to the strict released schema; its messages name columns, never values."""
-    learner, *others = table.fields
-    schema = released_schema(
-        table.name,
-        learner=learner.name,
-        domains={field.name: field.enum for field in others},
-        unique=table.primary_key,
-    )
-    if broken := breaches(schema, table.frame):
-        named = "; ".join(map(str, broken))
-        raise PrivacyError(f"{table.name}: what was built breaks the released schema ({named})")
-
-
-def _data_version(
-    staged: Staged, rights: Permitted, plan: Plan, extract: Extract, workspace: Workspace
-) -> str:
-    """What the released figures depend on: source, eligible set, policy, declarations, recode."""
-    parts = {
-        "source": {name: table.sha256 for name, table in sorted(staged.tables.items())},
-        "eligible": rights.digest,
-        "policy": workspace.policy.model_dump(mode="json"),
-        "family": plan.family.model_dump(mode="json"),
-        "hierarchies": [
-            (h.name, h.labels, [level.tolist() for level in h.levels])
-            for h in (*plan.quasi_identifiers, *plan.learner_ladders, *plan.enrolment_ladders)
-        ],
-        "recoding": [extract.recoded.tuples.sort(pl.all()).rows(), extract.levels],
-    }
-    return hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()
-
-
-def _iso(moment: datetime) -> str:
-    return moment.isoformat(timespec="seconds")

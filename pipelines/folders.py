@@ -3,7 +3,7 @@
 import os
 import shutil
 import tempfile
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import NamedTuple
@@ -73,21 +73,22 @@ def workplace(workspace: Path, to: Target) -> Iterator[Workplace]:
             shutil.rmtree(folder, ignore_errors=True)
 
 
-def publish(place: Workplace, to: Target, keep_key: Callable[[], Path]) -> None:
-    """Move the finished folders to their target: both, with the key kept, or nothing.
+@contextmanager
+def publication(place: Workplace, to: Target) -> Iterator[None]:
+    """Move the finished folders to their target; back again if what follows fails.
 
     Raises:
         OSError: the target can't be written; nothing is there then.
     """
     place.package.chmod(0o755)
-    key = keep_key()
     try:
         place.steward.rename(to.steward)
         place.package.rename(to.package)
-    except BaseException:  # a kill between the two moves, too
-        key.unlink()
-        with suppress(OSError):
-            to.steward.rename(place.steward)
+        yield
+    except BaseException:  # a kill in between, too
+        for there, here in ((to.package, place.package), (to.steward, place.steward)):
+            with suppress(OSError):
+                there.rename(here)
         raise
 
 

@@ -1,6 +1,7 @@
 """Keys: 32 random bytes in files that only their owner can read, apart from everything else."""
 
 import os
+from collections.abc import Callable
 from pathlib import Path
 from typing import Final
 
@@ -19,6 +20,12 @@ def create_keys(root: Path) -> None:
         _write_key(folder / _REGISTRY, os.urandom(KEY_BYTES))
 
 
+def remove_keys(root: Path) -> None:
+    """Take back what `create_keys` made."""
+    (root / _FOLDER / _REGISTRY).unlink(missing_ok=True)
+    (root / _FOLDER).rmdir()
+
+
 def registry_key(root: Path) -> bytes:
     """The key under which the rights registry knows learners.
 
@@ -26,20 +33,76 @@ def registry_key(root: Path) -> bytes:
         SettingsError: the key is missing or not a key.
     """
     path = root / _FOLDER / _REGISTRY
-    try:
-        key = path.read_bytes()
-    except OSError as error:
-        raise SettingsError(f"{path}: the registry key can't be read ({error.strerror})") from None
-    if len(key) != KEY_BYTES:
-        raise SettingsError(f"{path}: a key has {KEY_BYTES} bytes; restore it from your backup")
+    key = _read_key(path)
+    if key is None:
+        raise SettingsError(f"{path}: the registry key is missing; restore it from your backup")
     return key
 
 
-def store_release_key(root: Path, release: str, key: bytes) -> Path:
-    """Keep the key of one release; destroying the file makes its pseudonyms unlinkable."""
-    path = root / _FOLDER / f"release-{release}.key"
-    _write_key(path, key)
-    return path
+def store_release_key(root: Path, release: str, key: bytes) -> None:
+    """Keep the key of one release; destroying it makes its pseudonyms unlinkable."""
+    _write_key(_release_file(root, release), key)
+
+
+def release_key(root: Path, release: str) -> bytes | None:
+    """The key of one release; None where it was destroyed.
+
+    Raises:
+        SettingsError: it can't be read.
+    """
+    return _read_key(_release_file(root, release))
+
+
+def destroy_release_key(root: Path, release: str) -> None:
+    """Overwrite and remove the key of one release; nothing happens where it is gone already."""
+    path = _release_file(root, release)
+    if path.exists():
+        with path.open("r+b") as file:
+            file.write(bytes(KEY_BYTES))
+            os.fsync(file.fileno())
+        path.unlink()
+
+
+def project_key(root: Path, project: str) -> bytes | None:
+    """The key under which the extracts of a project are linked; None where there is none.
+
+    Raises:
+        SettingsError: it can't be read.
+    """
+    return _read_key(_project_file(root, project))
+
+
+def make_project_key(root: Path, project: str, randomness: Callable[[int], bytes]) -> bytes:
+    """The key of a project, made where it is new.
+
+    Raises:
+        SettingsError: it can't be read.
+    """
+    if (known := project_key(root, project)) is not None:
+        return known
+    key = randomness(KEY_BYTES)
+    _write_key(_project_file(root, project), key)
+    return key
+
+
+def _release_file(root: Path, release: str) -> Path:
+    return root / _FOLDER / f"release-{release}.key"
+
+
+def _project_file(root: Path, project: str) -> Path:
+    return root / _FOLDER / f"project-{project}.key"
+
+
+def _read_key(path: Path) -> bytes | None:
+    try:
+        key = path.read_bytes()
+    except FileNotFoundError:
+        return None
+    except OSError as error:
+        raise SettingsError(f"{path}: the key can't be read ({error.strerror})") from None
+    if len(key) != KEY_BYTES:
+        raise SettingsError(f"{path}: a key has {KEY_BYTES} bytes; restore it from your backup")
+    return key
 
 
 def _write_key(path: Path, key: bytes) -> None:

@@ -5,13 +5,11 @@ a class; then measures and sensitive values are binned until their combinations 
 change which classes hold, so the steps repeat; levels of bins only ever rise, so that ends.
 """
 
-import math
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
+from typing import Final
 
-import numpy as np
 import polars as pl
-from numpy.typing import NDArray
 
 from anonymizer.closeness import TCloseness
 from anonymizer.coarsen import coarsen
@@ -19,11 +17,23 @@ from anonymizer.errors import NoRecodingError
 from anonymizer.measures import microaggregate_rows
 from anonymizer.models import KAnonymity, Model
 from pipelines.errors import PrivacyError
+from pipelines.frozen import NOTHING_FROZEN, Frozen
 from pipelines.groups import across_items, demand_countable, within_items
+from pipelines.limits import Strictness, Task, affected, attempts, rows_left_out
 from pipelines.plan import Plan
 from pipelines.recoding import Recoded, classified, recode, released
 from pipelines.views import LEARNER
-from pipelines.world import Kept, Levels, Table, World, everyone, make_world
+from pipelines.world import Kept, Levels, Table, World, everyone, make_world, without
+
+_TOO_MUCH: Final = (
+    "no generalization keeps suppression within its limits: raise suppression_limit or "
+    "item_suppression_limit, lower k or m, loosen l, t or the maximum share, or leave out a "
+    "quasi-identifier or small items"
+)
+_LIVE: Final = (
+    "live releases of these learners bind this one too: recall one with `kohort release recall` "
+    "and have its destruction confirmed"
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,7 +45,7 @@ class Extract:
         recoded: the chosen generalization.
         floor: the class size that it was made for, at least k.
         levels: table -> the level of each ladder by item.
-        world: everyone who might have been released.
+        world: everyone who might have been released, those held back among them.
         kept: which of the world's rows are.
         affected: distinct learners who lost a row under course scope, or left the release.
         rows: rows of (learner, item) of the learners who stay.
@@ -68,105 +78,79 @@ class _Fit:
     labels: pl.DataFrame
 
 
-def anonymize(frames: Mapping[str, pl.DataFrame], plan: Plan) -> Extract:
+def anonymize(
+    frames: Mapping[str, pl.DataFrame],
+    plan: Plan,
+    *,
+    frozen: Frozen = NOTHING_FROZEN,
+    held: pl.DataFrame | None = None,
+) -> Extract:
     """Recode, suppress and bin until the promise holds.
 
     Args:
         frames: the permitted rows of the views, as leaf labels; no nulls.
         plan: hierarchies, models and limits.
+        frozen: what live releases have fixed.
+        held: whom they hold back: `learner`, under course scope with the item. These leave before
+            anything is counted, and count as left out.
 
     Raises:
         PrivacyError: no recoding keeps suppression within the request's limits, or m asks for more
             sets of items than can be recounted.
+        RegistryError: what is on record of a live release can't be right.
     """
-    world = make_world(frames, plan)
+    everybody = make_world(frames, plan)
+    here = everyone(everybody) if held is None else without(everybody, held)
+    world = everybody.only(here)
+    task = Task(
+        plan=plan,
+        everybody=everybody,
+        here=here,
+        world=world,
+        fixed=frozen.fixed(plan),
+        bound=bool(frozen) or not (here.learners.all() and here.enrolments.all()),
+    )
     demand_countable(world, plan)
+    if task.budget < 0 or not here.learners.any():
+        raise PrivacyError(_refusal(task, _TOO_MUCH))
     kept, fit = everyone(world), None
-    levels: dict[str, Levels] = {table.name: {} for table in world.tables()}
+    levels: dict[str, Levels] = {table.name: frozen.bins(table) for table in world.tables()}
     while (raised := _raised(world, kept, levels, plan)) or fit is None:
         levels = {name: {**levels[name], **raised.get(name, {})} for name in levels}
         if fit is None or plan.bounded:
-            fit = _fit(world, levels, plan)
+            fit = _fit(task, levels)
         kept = fit.kept
-    return _extract(world, fit, levels, plan)
+    return _extract(task, fit, levels)
 
 
-def _fit(world: World, levels: dict[str, Levels], plan: Plan) -> _Fit:
+def _fit(task: Task, levels: dict[str, Levels]) -> _Fit:
     """The first attempt within the limits.
 
     Raises:
         PrivacyError: there is none.
     """
-    refusal = (
-        "no generalization keeps suppression within its limits: raise suppression_limit or "
-        "item_suppression_limit, lower k or m, loosen l, t or the maximum share, or leave out a "
-        "quasi-identifier or small items"
-    )
-    cause = None
-    for strictness in _attempts(world, plan):
+    terms, cause = task.plan.terms, None
+    for strictness in attempts(task):
         try:
-            fit = _attempt(world, levels, plan, strictness)
+            fit = _attempt(task, levels, strictness)
         except NoRecodingError as error:
             cause = cause or str(error)
-            if plan.terms.recoding == "global" or strictness.floor > plan.terms.k:
+            if terms.recoding == "global" or strictness.floor > terms.k:
                 break  # what is stricter finds nothing either
             continue
-        if _within_limits(world, fit.kept, plan):
+        if task.holds(fit.kept):
             return fit
-        cause = refusal
-    raise PrivacyError(cause or refusal)
+        cause = _TOO_MUCH
+    raise PrivacyError(_refusal(task, cause or _TOO_MUCH))
 
 
-@dataclass(frozen=True, slots=True)
-class _Strictness:
-    """How carefully classes are made.
-
-    Attributes:
-        floor: the class size asked for.
-        limit: learners that recoding may leave out.
-        row_share: rows of a class that may fail within their items; see `recode`.
-        tightened: a factor on t.
-    """
-
-    floor: int
-    limit: int
-    row_share: float
-    tightened: float
+def _refusal(task: Task, cause: str) -> str:
+    return f"{cause}; {_LIVE}" if task.bound else cause
 
 
-def _attempts(world: World, plan: Plan) -> Iterator[_Strictness]:
-    """Ever stricter ways to make classes.
-
-    Larger classes hide more items, and so do classes that are split with an eye on them. What
-    recoding does not leave out is left for what items and the released distributions force out.
-    """
-    learners, k = len(world.learners.rows), plan.terms.k
-    rows = 0 if world.enrolments is None else len(world.enrolments.rows)
-    budget = plan.suppression_budget(learners)
-    share = budget / max(rows, 1) if plan.course_scope else plan.terms.item_suppression_limit
-    if plan.items_as_cells:
-        # Only a reference distribution that suppression itself has moved can fail here.
-        yield _Strictness(k, budget, share, 1.0)
-        factors = (0.9, 0.8, 0.6) if plan.closeness else ()
-        yield from (_Strictness(k, budget // 2, share, factor) for factor in factors)
-        return
-    if plan.terms.recoding == "local":
-        for part, factor in ((2.0, 1.0), (1.0, 1.0), (0.5, 0.9), (0.0, 0.8)):
-            yield _Strictness(k, budget // 2, min(1.0, share * part), factor)
-    else:
-        yield _Strictness(k, budget, share, 1.0)
-    for doubling in range(1, max(2, math.ceil(math.log2(max(learners / k, 1))) + 1)):
-        factor = max(0.5, 1 - doubling / 10)
-        yield _Strictness(k << doubling, budget >> doubling, share, factor)
-
-
-def _attempt(
-    world: World,
-    levels: dict[str, Levels],
-    plan: Plan,
-    strictness: _Strictness,
-) -> _Fit:
+def _attempt(task: Task, levels: dict[str, Levels], strictness: Strictness) -> _Fit:
     """Recode for classes of at least the floor's size, then drop what does not hold."""
+    world, plan = task.world, task.plan
     floor, tightened = strictness.floor, strictness.tightened
     limit, row_share = strictness.limit, strictness.row_share
     of_class = [KAnonymity(floor)]
@@ -178,6 +162,7 @@ def _attempt(
             levels,
             plan,
             models if plan.items_as_cells else of_class,
+            fixed=task.fixed,
             suppression_limit=limit,
             row_share=row_share,
         )
@@ -192,6 +177,7 @@ def _attempt(
         levels,
         plan,
         [*of_class, *plan.models, *_tighter(of_learner, tightened)],
+        fixed=task.fixed,
         suppression_limit=limit,
         row_share=row_share,
     )
@@ -204,28 +190,6 @@ def _attempt(
 
 def _tighter(models: tuple[TCloseness, ...] | list[TCloseness], factor: float) -> list[Model]:
     return [replace(model, t=model.t * factor) for model in models]
-
-
-def _within_limits(world: World, kept: Kept, plan: Plan) -> bool:
-    """Whether no more was left out than asked; somebody must be left."""
-    learners = len(world.learners.rows)
-    budget = plan.suppression_budget(learners)
-    if not kept.learners.any():
-        return False
-    if plan.course_scope:
-        # A learner who loses several enrolments counts several times: on the safe side.
-        return int((~kept.enrolments).sum()) <= budget
-    rows, lost = _rows_left_out(world, kept)
-    return learners - int(kept.learners.sum()) <= budget and lost <= plan.item_budget(rows)
-
-
-def _rows_left_out(world: World, kept: Kept) -> tuple[int, int]:
-    """Rows of the learners who stay, and how many of these were dropped."""
-    if world.enrolments is None:
-        return 0, 0
-    stays = world.learners.rows.filter(pl.Series(kept.learners, dtype=pl.Boolean))[LEARNER]
-    theirs = world.enrolments.rows[LEARNER].is_in(stays.implode()).to_numpy()
-    return int(theirs.sum()), int((theirs & ~kept.enrolments).sum())
 
 
 def _raised(
@@ -271,10 +235,11 @@ def _with_values(world: World, plan: Plan) -> tuple[Table, ...]:
     return tuple(t for t in world.tables() if t.item is not None or not plan.course_scope)
 
 
-def _extract(world: World, fit: _Fit, levels: dict[str, Levels], plan: Plan) -> Extract:
+def _extract(task: Task, fit: _Fit, levels: dict[str, Levels]) -> Extract:
+    plan = task.plan
     names = [hierarchy.name for hierarchy in plan.quasi_identifiers]
     tables = {}
-    for table in _with_values(world, plan):
+    for table in _with_values(task.world, plan):
         item = [] if table.item is None else [table.item]
         stays = fit.kept.learners if table.item is None else fit.kept.enrolments
         rows = table.labelled(levels[table.name])
@@ -290,23 +255,16 @@ def _extract(world: World, fit: _Fit, levels: dict[str, Levels], plan: Plan) -> 
             rows, others = rows.with_columns(means), [*others, name]
         quasi = names if carries_class else []
         tables[table.name] = rows.select(LEARNER, *item, *quasi, *others[len(item) :])
-    rows_before, lost = _rows_left_out(world, fit.kept)
+    kept = task.here.then(fit.kept)
+    rows_before, lost = rows_left_out(task.everybody, kept)
     return Extract(
         tables=tables,
         recoded=fit.recoded,
         floor=fit.floor,
         levels=levels,
-        world=world,
-        kept=fit.kept,
-        affected=_affected(world, fit.kept, plan),
+        world=task.everybody,
+        kept=kept,
+        affected=affected(task.everybody, kept, plan),
         rows=rows_before,
         rows_left_out=lost,
     )
-
-
-def _affected(world: World, kept: Kept, plan: Plan) -> int:
-    if not plan.course_scope:
-        return int((~kept.learners).sum())
-    assert world.enrolments is not None
-    lost: NDArray[np.bool_] = ~kept.enrolments
-    return world.enrolments.rows.filter(pl.Series(lost, dtype=pl.Boolean))[LEARNER].n_unique()

@@ -6,19 +6,22 @@ import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
+from typing import Final
 
 import polars as pl
 
-from anonymizer.eligibility import COURSE_SCOPE, EligibilityResult, State, eligible
 from pipelines.errors import RightsError
 from pipelines.governance.database import open_registry
-from pipelines.governance.rights import registry_digests, rights_records
+from pipelines.governance.rights import registry_digests
+from pipelines.governance.rights_as_of import rights_as_of
 from pipelines.keys import registry_key
+from pipelines.permissions import DIGEST, NUMBER, Permissions
 from pipelines.plan import Plan
 from pipelines.settings import Workspace
 from pipelines.views import COURSE, LEARNER
 
-_DIGEST = "_digest"
+_PERSON: Final = "_person"
+_SLICE: Final = 1 << 16
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,15 +35,23 @@ class Permitted:
         allowed: the learners and raw items whose rows may be used: `learner` and, where the family
             has items, `_course`.
         digest: of the permitted pairs, keyed, so that nobody can test a guess against it.
+        jurisdictions: of the learners' grants that count for this recipient, in order; one that
+            holds everywhere (`*`) names none.
     """
 
     decided: Mapping[str, Mapping[str, int]]
     allowed: pl.DataFrame
     digest: str
+    jurisdictions: tuple[str, ...]
 
 
 def permitted(
-    occurring: pl.DataFrame, plan: Plan, workspace: Workspace, *, cut_off: datetime
+    occurring: pl.DataFrame,
+    plan: Plan,
+    workspace: Workspace,
+    *,
+    cut_off: datetime,
+    aliases: pl.DataFrame | None = None,
 ) -> Permitted:
     """Ask the rights registry about every learner and item.
 
@@ -50,85 +61,75 @@ def permitted(
         plan: the purpose, and whether the family has items.
         workspace: its registry, key and policy.
         cut_off: the moment as of which rights are read.
+        aliases: text columns `id` and `person`: the ids of one person share it. What is on record
+            of one of them bears on all, the strictest of all records decides, and a grant under
+            one permits all.
 
     Raises:
         RightsError: nobody permits the purpose.
     """
     key = registry_key(workspace.root)
-    records = rights_records(open_registry(workspace.database), source=plan.request.source)
     course = None if plan.item is None else COURSE
     items = None if course is None else occurring[course].unique()
-    if items is not None:
-        records = _with_items_of(items, records)
-    policy = workspace.policy
-    pairs, learners = occurring, occurring[LEARNER].unique()
-    known_as = pl.DataFrame({LEARNER: learners, _DIGEST: registry_digests(learners, key)})
-
-    def decide(rows: pl.DataFrame, item: str | None) -> EligibilityResult:
-        return eligible(
-            rows.join(known_as, on=LEARNER, how="inner"),
-            records,
-            purpose=plan.request.purpose.casefold(),  # as the registry writes it
-            known_purposes=[known.casefold() for known in policy.purposes],
-            cut_off=cut_off,
-            legal_bases=policy.legal_bases,
-            jurisdictions=policy.jurisdictions,
-            learner=_DIGEST,
-            item=item,
-        )
+    learners = _learners(occurring[LEARNER].unique(), key)
+    said = Permissions(plan, workspace.policy, _reach(learners, aliases, key), items, cut_off)
+    for records in rights_as_of(
+        open_registry(workspace.database), source=plan.request.source, cut_off=cut_off
+    ):
+        said.take(records)
 
     counts: dict[str, Mapping[str, int]] = {}
+    numbered = learners.select(LEARNER, NUMBER)
+    pairs = occurring.join(numbered, on=LEARNER, how="inner")
     if not plan.course_scope:
         # Courses are linked there: what restricts one of them, or permits only one, is not enough.
-        people = decide(learners.to_frame(), None)
+        people = said.decide(numbered, None)
         counts["learners"] = people.counts
-        pairs = pairs.join(people.allowed, on=LEARNER, how="semi")
-    decided = decide(pairs, course)
+        pairs = pairs.join(people.allowed, on=NUMBER, how="semi")
+    decided = said.decide(pairs, course)
     if plan.item is not None:
         counts["enrolments"] = decided.counts
-    counts["restrictions_without_effect"] = _without_effect(records, known_as[_DIGEST], items)
+    counts["restrictions_without_effect"] = said.without_effect()
     if decided.allowed.is_empty():
         raise RightsError(
             f"no learner of source '{plan.request.source}' permits the purpose "
             f"'{plan.request.purpose}'; record rights with `kohort rights import`"
         )
+    known = decided.allowed.join(learners, on=NUMBER, how="inner")
     return Permitted(
         decided=counts,
         allowed=decided.allowed.select(occurring.columns),
-        digest=_keyed_digest(decided.allowed.drop(LEARNER), key),
+        digest=_keyed_digest(known.select(*occurring.drop(LEARNER).columns, DIGEST), key),
+        jurisdictions=tuple(sorted(said.jurisdictions)),
     )
 
 
-def _with_items_of(items: pl.Series, records: pl.DataFrame) -> pl.DataFrame:
-    """Restrictions on a course under another case, as restrictions on the source's course."""
-    known = pl.DataFrame({"_item": items, "_folded": items.str.to_lowercase()})
-    named = known.filter(pl.col("_folded").is_unique()).with_columns(
-        pl.concat_str(pl.lit(COURSE_SCOPE), "_item").alias("_scope"),
-        pl.concat_str(pl.lit(COURSE_SCOPE), "_folded").alias("_folded"),
+def _learners(learners: pl.Series, key: bytes) -> pl.DataFrame:
+    """The learners of the source: `learner`, `_digest`, `_number`."""
+    numbers = pl.int_range(len(learners), dtype=pl.UInt32, eager=True)
+    return pl.DataFrame(
+        {LEARNER: learners, DIGEST: registry_digests(learners, key), NUMBER: numbers}
     )
-    folded = records.with_columns(pl.col("scope").str.to_lowercase().alias("_folded"))
-    exact = pl.col("scope").str.strip_prefix(COURSE_SCOPE).is_in(items.implode())
-    mistyped = (pl.col("state") != State.GRANTED) & pl.col("_scope").is_not_null() & ~exact
-    scope = pl.when(mistyped).then(pl.col("_scope")).otherwise(pl.col("scope"))
-    joined = folded.join(named, on="_folded", how="left", maintain_order="left")
-    return joined.with_columns(scope.alias("scope")).select(records.columns)
 
 
-def _without_effect(
-    records: pl.DataFrame, learners: pl.Series, items: pl.Series | None
-) -> dict[str, int]:
-    """Restrictions of learners, and on courses, that the source does not have."""
-    restricts = records.filter(pl.col("learner").is_not_null(), pl.col("state") != State.GRANTED)
-    known = pl.col("learner").is_in(learners.implode())
-    found = {"unknown_learners": restricts.filter(~known)["learner"].n_unique()}
-    if items is not None:
-        course = pl.col("scope").str.strip_prefix(COURSE_SCOPE)
-        on_course = pl.col("scope").str.starts_with(COURSE_SCOPE)
-        unknown = restricts.filter(known, on_course, ~course.is_in(items.implode()))
-        found["unknown_courses"] = unknown.height
-    return found
+def _reach(learners: pl.DataFrame, aliases: pl.DataFrame | None, key: bytes) -> pl.DataFrame:
+    """`_digest`, `_number`: whom of the source a record under this digest bears on."""
+    own = learners.select(DIGEST, NUMBER)
+    if aliases is None:
+        return own
+    linked = aliases.select(
+        registry_digests(aliases["id"], key).alias(DIGEST), pl.col("person").alias(_PERSON)
+    )
+    of_person = linked.join(own, on=DIGEST, how="inner").select(_PERSON, NUMBER)
+    others = linked.join(of_person, on=_PERSON, how="inner").select(DIGEST, NUMBER)
+    return pl.concat([own, others]).unique()
 
 
 def _keyed_digest(pairs: pl.DataFrame, key: bytes) -> str:
-    text = json.dumps(pairs.sort(pl.all()).rows())
-    return hmac.digest(key, b"kohort eligible set\0" + text.encode(), hashlib.sha256).hex()
+    """Of the pairs as sorted JSON, which is written slice by slice: it is long."""
+    digest = hmac.new(key, b"kohort eligible set\0[", hashlib.sha256)
+    for number, part in enumerate(pairs.sort(pl.all()).iter_slices(_SLICE)):
+        rows = json.dumps(part.rows()).removeprefix("[").removesuffix("]")
+        digest.update((", " if number else "").encode() + rows.encode())
+    digest.update(b"]")
+    return digest.hexdigest()

@@ -12,6 +12,7 @@ from anonymizer.generalization import Generalization
 from anonymizer.histogram import VALUE, Histogram, classes_of, histogram_from_counts
 from anonymizer.local import LocalRecoding, local_recoding
 from anonymizer.models import Model
+from anonymizer.projection import projected_recoding
 from anonymizer.search import Recoding, optimal_recoding
 from anonymizer.within_items import WithinItems, crossed_order
 from pipelines.passes import count_learners
@@ -27,6 +28,21 @@ _NUMBER: Final = "_number"
 _ITEMS: Final = "_items"
 _MOST_CROSSED: Final = 500
 """Values in items counted in each class: a thousand courses would be gigabytes of counts."""
+
+
+@dataclass(frozen=True, slots=True)
+class Fixed:
+    """What live releases leave no choice about.
+
+    Attributes:
+        least: the lowest level allowed for each quasi-identifier.
+        tuples: what becomes of each tuple on record: its leaf labels, and under `released(name)`
+            its labels; what is not among them is suppressed. None where classes are free to
+            choose.
+    """
+
+    least: tuple[int, ...]
+    tuples: pl.DataFrame | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,6 +116,7 @@ def recode(
     plan: Plan,
     models: Sequence[Model],
     *,
+    fixed: Fixed,
     suppression_limit: int,
     row_share: float,
 ) -> Recoded:
@@ -110,6 +127,7 @@ def recode(
         levels: table -> the levels of its sensitive columns.
         plan: hierarchies, weights, global or local.
         models: what every class must satisfy.
+        fixed: what the recoding may not choose.
         suppression_limit: learners (within cells) that may be left out.
         row_share: of the rows of a class, how many may fail within their items, beyond those that
             fail whatever the classes; local recoding heeds it where it can afford to.
@@ -123,7 +141,8 @@ def recode(
     counts = collect(count_learners(lazy(units), by=by, learner=LEARNER, name=_COUNT))
     sensitive, orders = _sensitive(world, units, levels, plan), plan.orders()
     local = plan.terms.recoding == "local"
-    heeded = local and world.enrolments is not None and _affordable(world.enrolments, plan)
+    chosen = local and fixed.tuples is None
+    heeded = chosen and world.enrolments is not None and _affordable(world.enrolments, plan)
     if heeded:
         sensitive |= _crossed(world, units, levels, plan)
         orders |= _crossed_orders(world, plan)
@@ -137,14 +156,32 @@ def recode(
     )
     if heeded:
         models = [*models, _within_items(histogram, plan, row_share)]
-    found = (local_recoding if local else optimal_recoding)(
-        histogram,
-        plan.quasi_identifiers,
-        models,
-        suppression_limit=suppression_limit,
-        weights=plan.weights,
-    )
+    found: Recoding | LocalRecoding
+    if fixed.tuples is None:
+        found = (local_recoding if local else optimal_recoding)(
+            histogram,
+            plan.quasi_identifiers,
+            models,
+            suppression_limit=suppression_limit,
+            weights=plan.weights,
+            minimum=fixed.least,
+        )
+    else:
+        found = projected_recoding(
+            histogram,
+            plan.quasi_identifiers,
+            models,
+            _on_record(tuples, fixed.tuples, names),
+            suppression_limit=suppression_limit,
+        )
     return Recoded(found, histogram, _kept_tuples(tuples, histogram, found.generalization, plan))
+
+
+def _on_record(tuples: pl.DataFrame, record: pl.DataFrame, names: Sequence[str]) -> pl.DataFrame:
+    """The labels on record of each tuple, in columns named as the quasi-identifiers."""
+    leaves = tuples.select(pl.col(names).cast(pl.String))
+    labels = (pl.col(released(name)).alias(name) for name in names)
+    return leaves.join(record, on=names, how="left", maintain_order="left").select(labels)
 
 
 def _kept_tuples(

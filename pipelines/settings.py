@@ -1,9 +1,10 @@
 """The workspace: a folder with `kohort.toml`, `policy.toml`, the database and the keys."""
 
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from types import MappingProxyType
 from typing import Annotated, Final, TypeVar
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field
@@ -11,7 +12,7 @@ from sqlalchemy import URL, make_url
 from sqlalchemy.exc import ArgumentError
 
 from pipelines.errors import RoleError, SettingsError
-from pipelines.keys import create_keys
+from pipelines.keys import create_keys, remove_keys
 from pipelines.people import EVERY_DUTY, Actor, Duty
 from schemas.declaration import parse_toml
 from schemas.policy import Policy
@@ -28,6 +29,7 @@ _POLICY_TEXT: Final = """\
 require_approval = {require_approval}
 purposes = ["research"]
 recipients = ["*"]                # addresses; `*@uni.example` is a pattern
+projects = []                     # whose extracts may be linked by pseudonym
 legal_bases = ["consent", "published-dataset"]
 jurisdictions = ["*"]
 minors = false                    # true, learners may be minors: k is at least special_category
@@ -40,6 +42,16 @@ special_category = 20
 [limits]
 suppression = 0.2                 # share of learners
 maximum_share = 0.8               # of one sensitive value in a class
+
+# [retention]
+# days = 365                      # how long a controlled release may be kept; left out: no end
+#
+# [places]                        # where recipients are
+# "*@uni.example" = "EU"
+#
+# [transfers]                     # jurisdiction of a permission -> the places its rows may go to
+# EU = ["EU"]
+# "*" = ["EU", "US"]              # every other; left out: nowhere
 """
 
 _SETTINGS_TEXT: Final = """\
@@ -149,13 +161,22 @@ def find_workspace(start: Path) -> Workspace:
     )
 
 
-def create_workspace(root: Path, *, local: bool, sources: Mapping[str, SourceSettings]) -> None:
+def create_workspace(
+    root: Path,
+    *,
+    local: bool,
+    sources: Mapping[str, SourceSettings],
+    people: Mapping[str, Sequence[Duty]] = MappingProxyType({}),
+    database: str | None = None,
+) -> None:
     """Write a new workspace.
 
     Args:
         root: the folder; made where it is absent.
         local: whether builds need no approval (one person, own data).
         sources: the sources to write into it.
+        people: address -> duties.
+        database: the address of a PostgreSQL database; None: SQLite in the workspace.
 
     Raises:
         SettingsError: there is a workspace already, or the folder can't be written.
@@ -171,11 +192,21 @@ def create_workspace(root: Path, *, local: bool, sources: Mapping[str, SourceSet
         policy = _POLICY_TEXT.format(require_approval=str(not local).lower())
         (root / POLICY_FILE).write_text(policy, encoding="utf-8")
         create_keys(root)
-        text = _SETTINGS_TEXT + "".join(_source_text(n, s) for n, s in sources.items())
+        text = "" if database is None else f"database = {json.dumps(database)}\n\n"
+        text += _SETTINGS_TEXT + "".join(_source_text(n, s) for n, s in sources.items())
+        text += "\n[people]\n" if people else ""
+        text += "".join(f"{json.dumps(n)} = {json.dumps(list(d))}\n" for n, d in people.items())
         (root / SETTINGS_FILE).write_text(text, encoding="utf-8")
         (root / SETTINGS_FILE).chmod(0o600)  # a database's URL may hold a password
     except OSError as error:
         raise SettingsError(f"{root}: can't write the workspace ({error.strerror})") from None
+
+
+def remove_workspace(root: Path) -> None:
+    """Take back what `create_workspace` wrote, and nothing else."""
+    for file in (SETTINGS_FILE, POLICY_FILE):
+        (root / file).unlink(missing_ok=True)
+    remove_keys(root)
 
 
 def _source_text(name: str, source: SourceSettings) -> str:

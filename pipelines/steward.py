@@ -95,6 +95,7 @@ def _approval(promise: Promise, tables: Sequence[Described]) -> str:
             diversity=promise.diversity,
             closeness=promise.closeness,
             item_suppression_limit=promise.item_suppression_limit,
+            project=promise.project,
             domains={
                 field.name: field.enum
                 for table in tables

@@ -1,7 +1,7 @@
 """The permitted learners and their rows, as the anonymization sees them: leaf labels, raw ids."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Final
 
 import narwhals as nw
@@ -18,6 +18,8 @@ from schemas.roles import WITHHELD
 
 CELL: Final = "_cell"
 """The column of what is never generalized: the item where a tuple counts within one, else 0."""
+
+_HELD: Final = "_held"
 
 Levels = Mapping[str, tuple[int, ...]]
 """Item -> the level of each ladder; the item is "" in a table without one."""
@@ -60,6 +62,11 @@ class World:
         """The tables there are."""
         return (self.learners,) if self.enrolments is None else (self.learners, self.enrolments)
 
+    def only(self, kept: "Kept") -> "World":
+        """The world of the rows that stay."""
+        tables = (replace(table, rows=kept.of(table)) for table in self.tables())
+        return World(next(tables), next(tables, None))
+
 
 @dataclass(frozen=True, slots=True)
 class Kept:
@@ -72,6 +79,13 @@ class Kept:
         """The rows of a table that stay."""
         mask = self.learners if table.item is None else self.enrolments
         return table.rows.filter(pl.Series(mask, dtype=pl.Boolean))
+
+    def then(self, later: "Kept") -> "Kept":
+        """Which of these rows stay after a later choice among them alone."""
+        learners, enrolments = self.learners.copy(), self.enrolments.copy()
+        learners[learners] = later.learners
+        enrolments[enrolments] = later.enrolments
+        return Kept(learners, enrolments)
 
 
 def make_world(frames: Mapping[str, pl.DataFrame], plan: Plan) -> World:
@@ -102,6 +116,30 @@ def everyone(world: World) -> Kept:
     """Nobody and nothing left out."""
     rows = 0 if world.enrolments is None else len(world.enrolments.rows)
     return Kept(np.ones(len(world.learners.rows), np.bool_), np.ones(rows, np.bool_))
+
+
+def without(world: World, held: pl.DataFrame) -> Kept:
+    """Which rows stay when some are held back; a learner stays as long as one of his rows does.
+
+    Args:
+        world: everyone.
+        held: `learner`, and the item where single rows are held and not whole learners.
+    """
+    learners = world.learners.rows
+    if world.enrolments is None:
+        return Kept(~_among(learners, held), np.zeros(0, np.bool_))
+    rows = ~_among(world.enrolments.rows, held)
+    present = world.enrolments.rows.filter(pl.Series(rows, dtype=pl.Boolean))
+    return Kept(_among(learners, present.select(LEARNER)), rows)
+
+
+def _among(rows: pl.DataFrame, held: pl.DataFrame) -> NDArray[np.bool_]:
+    """Which rows agree with one of the held in all of its columns."""
+    marked = held.unique().with_columns(pl.lit(value=True).alias(_HELD))
+    found = rows.select(held.columns).join(
+        marked, on=held.columns, how="left", maintain_order="left"
+    )
+    return found[_HELD].fill_null(value=False).to_numpy()
 
 
 def value_codes(labels: pl.Series, values: tuple[str, ...]) -> NDArray[np.int32]:

@@ -46,6 +46,8 @@ class ColumnDeclaration(BaseModel):
             `{partner}`, which stands for the partner's prefix.
         optional: whether a source may lack it (it is then null throughout).
         special_category: GDPR Art. 9 data, or the like: raises the floor of k.
+        person: whether a direct identifier is the id of a learner in this or another id domain,
+            such as a reviewer's; an erasure looks for it.
     """
 
     model_config = _FROZEN
@@ -56,12 +58,15 @@ class ColumnDeclaration(BaseModel):
     aliases: tuple[str, ...] = ()
     optional: bool = False
     special_category: bool = False
+    person: bool = False
     description: str = ""
 
     @model_validator(mode="after")
     def _ids_are_text(self) -> Self:
         if self.role in (Role.LEARNER_KEY, Role.ITEM) and self.type is not ColumnType.TEXT:
             raise ValueError(f"a {self.role} is text; leave type out")
+        if self.person and self.role is not Role.DIRECT_IDENTIFIER:
+            raise ValueError(f"person goes with role direct-identifier, not with {self.role}")
         return self
 
 
@@ -76,6 +81,8 @@ class TableDeclaration(BaseModel):
         optional: whether a source may lack the table.
         learners: whether this table lists the learners; rows elsewhere whose learner has no row
             here are orphans.
+        bridge: columns whose ids in one row are all one person's, under the names that they have in
+            the source; a name may hold `{partner}` and `*`.
     """
 
     model_config = _FROZEN
@@ -85,6 +92,7 @@ class TableDeclaration(BaseModel):
     dropped: tuple[str, ...] = ()
     optional: bool = False
     learners: bool = False
+    bridge: tuple[str, ...] = ()
     description: str = ""
 
     @model_validator(mode="after")

@@ -4,19 +4,20 @@ Nothing here reads a learner's row: a request is judged by its words, the policy
 declaration alone.
 """
 
-import re
+import hashlib
+import json
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
-from fnmatch import fnmatchcase
 from typing import Annotated, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, StrictBool, StrictInt
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, StrictBool, StrictInt
 
 from schemas.column_settings import column_settings
 from schemas.declaration import Family, ViewColumn
-from schemas.request import ExtractRequest, unknown_column
+from schemas.request import ExtractRequest, Project, unknown_column
 from schemas.roles import Role
-from schemas.sensitive import Closeness, Diversity, OneSided, Share, ShareBound, Values
+from schemas.sensitive import Closeness, Diversity, OneSided, Share, ShareBound, Values, distinct
+from schemas.sharing import sharing
 from schemas.violations import SchemaError, Violation
 
 _FROZEN = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
@@ -60,8 +61,38 @@ class Budget(BaseModel):
     delta: Annotated[float, Field(gt=0, lt=1)]
 
 
+class Retention(BaseModel):
+    """How many days a controlled release may be kept; left out, there is no end."""
+
+    model_config = _FROZEN
+    days: Annotated[StrictInt, Field(ge=1, le=36_500)] | None = None
+
+
+def _a_place(name: str) -> str:
+    if name == "*":
+        raise ValueError("a place is named; * stands for any place, and in [transfers] only")
+    return name
+
+
+_Text = Annotated[str, Field(min_length=1)]
+
+
 class Policy(BaseModel):
-    """What may leave, to whom, for what and on which legal basis."""
+    """What may leave, to whom, for what and on which legal basis.
+
+    Attributes:
+        require_approval: whether a request is built only after a steward has approved it.
+        purposes: those that a request may name.
+        recipients: patterns of addresses, such as `*@uni.example`.
+        legal_bases: those on which data is used.
+        jurisdictions: those whose permissions count; `*`: any.
+        minors: whether learners may be minors.
+        projects: those whose extracts may be linked by pseudonym.
+        places: pattern of addresses -> where these recipients are; the first that matches, in the
+            order of the file.
+        transfers: jurisdiction of a permission -> places that its rows may go to (`*`: any); `*`
+            for each jurisdiction that has no row. None: rows go wherever a recipient is.
+    """
 
     model_config = _FROZEN
     require_approval: StrictBool = True
@@ -70,17 +101,30 @@ class Policy(BaseModel):
     legal_bases: tuple[str, ...]
     jurisdictions: tuple[str, ...] = ("*",)
     minors: StrictBool = False
+    projects: Annotated[tuple[Project, ...], AfterValidator(distinct)] = ()
+    places: Mapping[_Text, Annotated[_Text, AfterValidator(_a_place)]] = Field(default_factory=dict)
+    transfers: Mapping[_Text, tuple[_Text, ...]] | None = None
+    retention: Retention = Retention()
     k: KFloors = KFloors()
     limits: Limits = Limits()
     budget: Budget | None = None
+
+
+def policy_sha256(policy: Policy) -> str:
+    """The hash of what the policy says, whatever the layout and comments of the file."""
+    document = policy.model_dump(mode="json")
+    # Sorting keys would hide the one order that means something.
+    document["places"] = list(document["places"].items())
+    text = json.dumps(document, sort_keys=True, ensure_ascii=True)
+    return hashlib.sha256(text.encode()).hexdigest()
 
 
 @dataclass(frozen=True, slots=True)
 class Terms:
     """What a request and a policy together promise: every default filled in.
 
-    Every sensitive column has a maximum share or an l. A t comes on top: where most learners of an
-    item have one value, classes of that value alone may be within t.
+    Every sensitive column has a maximum share or an l, unless a steward waived it. A t comes on
+    top: where most learners of an item have one value, classes of that value alone may be within t.
 
     Attributes:
         k: the least number of distinct learners in a group.
@@ -106,17 +150,29 @@ class Terms:
     item_suppression_limit: float = 0.0
 
 
-def authorize(request: ExtractRequest, policy: Policy, family: Family) -> Terms:
-    """The terms under which a request may be built.
+def authorize(
+    request: ExtractRequest,
+    policy: Policy,
+    family: Family,
+    waived: frozenset[str] = frozenset(),
+) -> Terms:
+    """The terms under which a request may be built; whether it was approved is not judged here.
+
+    Args:
+        request: what is asked for.
+        policy: what the steward allows.
+        family: what the source offers.
+        waived: requested sensitive columns that the approval leaves without the policy's maximum
+            share. What the request itself asks of them stays.
 
     Raises:
         SchemaError: the request asks for what the family does not offer or the policy does not
             allow; carries *all* violations.
     """
     violations = [
-        *_approval(policy),
-        *_people(request, policy),
+        *sharing(request, policy),
         *_columns(request, family),
+        *_waived(waived, requested(request, family)),
         *_privacy(request, policy, family),
         *column_settings(request, policy.limits, requested(request, family)),
     ]
@@ -124,7 +180,7 @@ def authorize(request: ExtractRequest, policy: Policy, family: Family) -> Terms:
         raise SchemaError("request", violations)
     release, privacy = request.release, request.release.privacy
     course = release.pseudonyms == "course"
-    shares = _shares(request, policy, family)
+    shares = _shares(request, policy, family, waived)
     return Terms(
         k=privacy.k or k_floor(request, policy, family),
         m=1 if course else privacy.m or "full",
@@ -143,14 +199,16 @@ def authorize(request: ExtractRequest, policy: Policy, family: Family) -> Terms:
     )
 
 
-def _shares(request: ExtractRequest, policy: Policy, family: Family) -> dict[str, ShareBound]:
+def _shares(
+    request: ExtractRequest, policy: Policy, family: Family, waived: frozenset[str]
+) -> dict[str, ShareBound]:
     """The maximum shares asked for, and the policy's for what nothing else bounds."""
     privacy = request.release.privacy
     return {
         name: privacy.maximum_share.get(name, policy.limits.maximum_share)
         for name, column in requested(request, family).items()
         if column.role is Role.SENSITIVE
-        and (name in privacy.maximum_share or name not in privacy.l)
+        and (name in privacy.maximum_share or name not in {*privacy.l, *waived})
     }
 
 
@@ -174,24 +232,10 @@ def k_floor(request: ExtractRequest, policy: Policy, family: Family) -> int:
     return max(floor, policy.k.special_category) if special or policy.minors else floor
 
 
-def _approval(policy: Policy) -> Iterator[Violation]:
-    if policy.require_approval:
-        yield Violation(
-            "",
-            "the policy requires an approval, which this version can't record yet; for your own "
-            "data make a workspace with `kohort init DIR --local`",
-        )
-
-
-def _people(request: ExtractRequest, policy: Policy) -> Iterator[Violation]:
-    if request.purpose not in policy.purposes:
-        allowed = ", ".join(policy.purposes)
-        yield Violation("purpose", f"the policy admits: {allowed}")
-    # `a@evil b@uni.example` is no address of the university's, whatever a pattern makes of it.
-    address = re.fullmatch(r"[^@\s]+@[^@\s]+", request.researcher) is not None
-    patterns = policy.recipients if address else [p for p in policy.recipients if p == "*"]
-    if not any(fnmatchcase(request.researcher, pattern) for pattern in patterns):
-        yield Violation("researcher", "not among the policy's recipients; ask the steward")
+def _waived(waived: frozenset[str], columns: Mapping[str, ViewColumn]) -> Iterator[Violation]:
+    for name in sorted(waived):
+        if name not in columns or columns[name].role is not Role.SENSITIVE:
+            yield Violation("waived", f"{name} is no requested sensitive column; waive only those")
 
 
 def _columns(request: ExtractRequest, family: Family) -> Iterator[Violation]:
@@ -234,7 +278,7 @@ def _privacy(request: ExtractRequest, policy: Policy, family: Family) -> Iterato
         yield Violation("release.privacy.k", f"at least {floor} for this access and these columns")
     if privacy.m is not None and (privacy.m == 1) != course:
         yield Violation(
-            "release.privacy.m", "1 with pseudonyms = course; 2, 3 or 'full' with release"
+            "release.privacy.m", "1 with pseudonyms = course; 2, 3 or 'full' with others"
         )
     if privacy.suppression_limit > policy.limits.suppression:
         limit = policy.limits.suppression
@@ -242,7 +286,7 @@ def _privacy(request: ExtractRequest, policy: Policy, family: Family) -> Iterato
     if course and "item_suppression_limit" in privacy.model_fields_set:
         yield Violation(
             "release.privacy.item_suppression_limit",
-            "goes with pseudonyms = release: under course scope no item tells of another",
+            "goes with pseudonyms = release or linked: under course scope no item tells of another",
         )
     if not course and privacy.item_suppression_limit > policy.limits.item_suppression:
         limit = policy.limits.item_suppression

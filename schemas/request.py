@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+import re
 from collections.abc import Iterator, Mapping, Sequence
 from difflib import get_close_matches
 from typing import Annotated, Any, Final, Literal, Self
@@ -15,6 +16,8 @@ from pydantic import (
     StrictBool,
     StrictInt,
     ValidationError,
+    ValidationInfo,
+    field_validator,
     model_validator,
 )
 
@@ -33,6 +36,18 @@ _FROZEN = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
 Text = Annotated[str, Field(min_length=1, max_length=200), AfterValidator(_one_line)]
 
 
+def _slug(name: str) -> str:
+    # It names a file of keys: the same on every file system, and no path.
+    if re.fullmatch("[a-z0-9]+(-[a-z0-9]+)*", name) is None or len(name) > _PROJECT_LENGTH:
+        raise ValueError(f"a-z, 0-9 and single - only, at most {_PROJECT_LENGTH} characters")
+    return name
+
+
+_PROJECT_LENGTH: Final = 60
+Project = Annotated[str, AfterValidator(_slug)]
+"""The name of a project whose extracts are linked, such as `completion-study`."""
+
+
 def _no_look_alike(value: object) -> object:
     # To Python `true` and 1.0 are 1; to a reader of TOML they are not.
     if isinstance(value, bool | float):
@@ -46,10 +61,10 @@ class Privacy(BaseModel):
     Attributes:
         k: the least number of distinct learners in a group.
         m: how many items of a learner the attacker knows: 1 (course scope); up to 2, up to 3, or
-            all ("full", release scope).
+            all ("full") in the other scopes.
         suppression_limit: share of learners that may be left out, 0 to 1.
         item_suppression_limit: share of (learner, item) rows that may be left out for the items
-            they would tell, 0 to 1; release scope only.
+            they would tell, 0 to 1; not under course scope.
         maximum_share: sensitive column -> the largest share of one value in a group.
         l: sensitive column -> the l-diversity of every group.
         t: sensitive column -> how near the values of every group are to everybody's.
@@ -70,7 +85,9 @@ class Microdata(BaseModel):
 
     Attributes:
         access: who may see the package.
-        pseudonyms: `course`, where no key joins two courses, or `release`.
+        pseudonyms: `course`, where no key joins two courses; `release`, where none joins two
+            releases; or `linked`, where they join the releases of a project.
+        project: whose releases `linked` pseudonyms join; None otherwise.
         recoding: `global`, one level a quasi-identifier for everybody, or `local`.
         learners: columns of the view `learners`.
         enrolments: columns of the view `enrolments`; the item column among them.
@@ -82,7 +99,8 @@ class Microdata(BaseModel):
     model_config = _FROZEN
     type: Literal["microdata"]
     access: Literal["public", "controlled"] = "controlled"
-    pseudonyms: Literal["course", "release"] = "course"
+    pseudonyms: Literal["course", "release", "linked"] = "course"
+    project: Annotated[Project | None, Field(validate_default=True)] = None
     recoding: Literal["global", "local"] = "global"
     learners: tuple[Text, ...] = ()
     enrolments: tuple[Text, ...] = ()
@@ -100,6 +118,17 @@ class Microdata(BaseModel):
         if not names:
             raise ValueError("name at least one column in learners or enrolments")
         return self
+
+    @field_validator("project")
+    @classmethod
+    def _a_project_or_none(cls, project: str | None, info: ValidationInfo) -> str | None:
+        # Where `pseudonyms` itself is refused, nothing is known of what it should be.
+        scope = info.data.get("pseudonyms")
+        if scope == "linked" and project is None:
+            raise ValueError("pseudonyms = linked goes with a project; name it")
+        if scope in {"course", "release"} and project is not None:
+            raise ValueError("goes with pseudonyms = linked; leave it out")
+        return project
 
 
 class ExtractRequest(BaseModel):
@@ -120,7 +149,6 @@ class ExtractRequest(BaseModel):
 
 _NOT_YET: Final = (
     (("release", "type"), ("aggregate", "synthetic"), "only microdata is supported yet"),
-    (("release", "pseudonyms"), ("linked",), "not supported yet: it needs governed project keys"),
 )
 
 

@@ -23,8 +23,10 @@ def main() -> None:
             Path(folder) / "demo",
             learners=learners,
             now=datetime.now(UTC),
+            login="bench",
             randomness=os.urandom,
             progress=lambda step: marks.append((step, time.perf_counter())),
+            say=lambda _: None,
         )
     marks.append(("", time.perf_counter()))
     total = marks[-1][1] - marks[0][1]

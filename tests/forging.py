@@ -102,6 +102,7 @@ def promise_of(scope, m="full", **bounds):
         data_version="1",
         cut_off="2026-01-31T00:00:00Z",
         legal_bases=("consent",),
+        project="study" if scope == "linked" else None,
         **{"maximum_share": {} if bounds else {"result": 0.7}} | bounds,
     )
 

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import click
 
-from pipelines.cli.options import json_option, read_text, workspace_option
+from pipelines.cli.options import acting, as_option, json_option, read_text, workspace_option
 from pipelines.settings import find_workspace
 
 
@@ -21,16 +21,23 @@ from pipelines.settings import find_workspace
     help="The package to make; steward-side files go to OUT.steward beside it.",
 )
 @workspace_option
+@as_option
 @json_option
-def build(file: Path, *, out: Path, workspace: Path, as_json: bool) -> None:
-    """Build a verified extract from the request in FILE, or nothing."""
+def build(file: Path, *, out: Path, workspace: Path, claimed: str | None, as_json: bool) -> None:
+    """Build a verified extract from the request in FILE, or nothing.
+
+    The same request on the same data gives the recorded release once more. A new one is held
+    against every release that is out.
+    """
     # Heavy imports on use: `--help` answers at once.
     from pipelines.build import build as build_extract  # noqa: PLC0415
 
+    found = find_workspace(workspace)
     built = build_extract(
         read_text(file),
-        find_workspace(workspace),
+        found,
         out,
+        actor=acting(found, claimed),
         now=datetime.now(UTC),
         randomness=os.urandom,
         progress=show_progress,
@@ -39,6 +46,8 @@ def build(file: Path, *, out: Path, workspace: Path, as_json: bool) -> None:
     if as_json:
         answer = {
             "ok": verification.ok,
+            "release": built.release,
+            "again": built.again,
             "package": str(built.package),
             "steward": str(built.steward),
             "k_promised": verification.k_promised,
@@ -47,6 +56,8 @@ def build(file: Path, *, out: Path, workspace: Path, as_json: bool) -> None:
         click.echo(json.dumps(answer))
         return
     click.echo(f"package: {built.package}")
+    said = "built before on the same data, given out once more" if built.again else "recorded"
+    click.echo(f"release: {built.release} ({said})")
     click.echo(f"verified: k = {verification.k_promised} promised, {verification.k_found} found")
     click.echo(f"for the steward only: {built.steward}")
 

@@ -7,6 +7,7 @@ from pathlib import Path
 import click
 
 from pipelines.cli.build import show_progress
+from pipelines.cli.options import login
 
 
 @click.command(epilog="Example: kohort demo --out demo")
@@ -19,17 +20,24 @@ from pipelines.cli.build import show_progress
 )
 @click.option("--learners", default=20_000, show_default=True, type=click.IntRange(1_000))
 def demo(out: Path, *, learners: int) -> None:
-    """Walk the whole way on synthetic learners: source, rights, request, build, verify."""
+    """Walk the whole way on synthetic learners.
+
+    Rights are imported; a request is refused by the policy, mended, approved by another person,
+    built, verified and recorded; a learner is erased, the release recalled and rebuilt without him.
+    """
     # Heavy imports on use: `--help` answers at once.
     from pipelines.demo import run_demo  # noqa: PLC0415
 
-    built = run_demo(
+    walked = run_demo(
         out,
         learners=learners,
         now=datetime.now(UTC),
+        login=login(),
         randomness=os.urandom,
         progress=show_progress,
+        say=click.echo,
     )
+    built = walked.rebuilt
     verification = built.verification
     click.echo(f"package: {built.package.resolve()}")
     click.echo(

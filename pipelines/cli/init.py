@@ -6,7 +6,14 @@ from typing import Final
 
 import click
 
-from pipelines.settings import SourceSettings, create_workspace, find_workspace
+from pipelines.errors import KohortError
+from pipelines.people import Duty
+from pipelines.settings import (
+    SourceSettings,
+    create_workspace,
+    find_workspace,
+    remove_workspace,
+)
 
 _SQLITE: Final = "sqlite:///"
 
@@ -22,8 +29,25 @@ _SQLITE: Final = "sqlite:///"
     help="A source to start with; FAMILY is coursera, oulad or a declaration's path, LOCATION a "
     "zip, a folder or an SQLAlchemy URL. May be repeated.",
 )
-def init(directory: Path, *, local: bool, sources: tuple[str, ...]) -> None:
-    """Write a workspace into DIRECTORY: kohort.toml, policy.toml, the rights registry, keys."""
+@click.option(
+    "--person",
+    "people",
+    multiple=True,
+    metavar="ADDRESS=DUTY[,DUTY]",
+    help="Who may act here: as researcher, steward, engineer. May be repeated.",
+)
+@click.option(
+    "--database", metavar="URL", help="A team's postgresql+psycopg://... [default: SQLite]"
+)
+def init(
+    directory: Path,
+    *,
+    local: bool,
+    sources: tuple[str, ...],
+    people: tuple[str, ...],
+    database: str | None,
+) -> None:
+    """Write a workspace into DIRECTORY: kohort.toml, policy.toml, the registry, keys."""
     named = [_source(text) for text in sources]
     twice = [name for name, _ in named if sum(name == other for other, _ in named) > 1]
     if twice:
@@ -35,10 +59,30 @@ def init(directory: Path, *, local: bool, sources: tuple[str, ...]) -> None:
     for _, source in named:  # what can't be opened now would only fail later
         load_family(source.family)
         open_source(source.location, base=directory)
-    create_workspace(directory, local=local, sources=dict(named))
-    create_registry(find_workspace(directory).database)
+    create_workspace(
+        directory,
+        local=local,
+        sources=dict(named),
+        people=dict(_person(text) for text in people),
+        database=database,
+    )
+    try:
+        create_registry(find_workspace(directory).database)
+    except KohortError:  # such as a server that is down: the next try starts anew
+        remove_workspace(directory)
+        raise
     click.echo(f"workspace: {directory}")
     click.echo("next: kohort source check, kohort rights import, kohort build")
+
+
+def _person(text: str) -> tuple[str, list[Duty]]:
+    address, equals, duties = text.partition("=")
+    named = duties.split(",")
+    if not (equals and re.fullmatch(r"[^@\s]+@[^@\s]+", address) and {*named} <= {*Duty}):
+        raise click.BadParameter(
+            f"write ADDRESS=DUTY, DUTY of {', '.join(Duty)}", param_hint="--person"
+        )
+    return address, [Duty(duty) for duty in named]
 
 
 def _source(text: str) -> tuple[str, SourceSettings]:

@@ -18,11 +18,13 @@ _COMMANDS: Final[Mapping[str, tuple[str, str]]] = {
     "init": ("pipelines.cli.init:init", "Write a new workspace."),
     "synth": ("pipelines.cli.synth:synth", "Make synthetic learners."),
     "source": ("pipelines.cli.source:source", "Look at a source without releasing anything."),
-    "rights": ("pipelines.cli.rights:rights", "Record what learners permit."),
-    "request": ("pipelines.cli.request:request", "Check a request against the policy."),
+    "rights": ("pipelines.cli.rights:rights", "Record what learners permit, and erase."),
+    "request": ("pipelines.cli.request:request", "Write, submit, approve or reject requests."),
     "build": ("pipelines.cli.build:build", "Build a verified extract from a request."),
+    "release": ("pipelines.cli.release:release", "See, share, recall and expire releases."),
     "verify": ("pipelines.cli.verify:verify", "Check a package, or count learners in a file."),
     "anonymize": ("pipelines.cli.anonymize:anonymize", "Anonymize one table, like ARX."),
+    "database": ("pipelines.cli.database:database", "See or upgrade the registry."),
     "demo": ("pipelines.cli.demo:demo", "Walk the whole way on synthetic learners."),
 }
 
@@ -111,6 +113,6 @@ def main() -> None:
     Start with `kohort demo`; for data of your own, with `kohort init`.
 
     Exit codes: 0 done; 1 a promise is broken; 2 wrong usage or not a package; 3 request refused;
-    4 source unreadable; 5 privacy out of reach; 6 workspace or key missing; 7 rights refused;
-    8 output can't be written; 9 a fault of kohort.
+    4 source unreadable; 5 privacy out of reach; 6 workspace or key missing; 7 registry refuses;
+    8 output can't be written; 9 a fault of kohort; 10 not yours to do.
     """

@@ -38,11 +38,15 @@ def acting(workspace: Workspace, claimed: str | None) -> Actor:
     Raises:
         RoleError: the workspace names people, and not this one.
     """
+    return workspace.actor(claimed, login=login())
+
+
+def login() -> str:
+    """The account of the operating system, whatever its environment says."""
     try:
-        login = pwd.getpwuid(os.getuid()).pw_name
+        return pwd.getpwuid(os.getuid()).pw_name
     except KeyError:  # an account without a name, as in some containers
-        login = str(os.getuid())
-    return workspace.actor(claimed, login=login)
+        return str(os.getuid())
 
 
 def read_learner_id(argument: str) -> str:

@@ -1,46 +1,284 @@
 """`kohort request`."""
 
 import json
+import re
+from datetime import UTC, datetime
 from pathlib import Path
+from typing import TYPE_CHECKING, Final
 
 import click
 
-from pipelines.cli.options import json_option, read_text, workspace_option
-from pipelines.settings import find_workspace
+from pipelines.cli.options import acting, as_option, json_option, read_text, workspace_option
+from pipelines.cli.request_words import approval, event, promise, standing, summary, visible
+from pipelines.errors import OutputError, RegistryError
+from pipelines.settings import Workspace, find_workspace
+
+if TYPE_CHECKING:
+    from sqlalchemy import Engine
+
+
+_ID: Final = re.compile(r"[0-9a-fA-F]{6,64}")
+_STATES: Final = ("submitted", "approved", "rejected", "withdrawn")
+_SHORT: Final = 12
+
+file_argument = click.argument("file", type=click.Path(path_type=Path, dir_okay=False))
+id_argument = click.argument("id_or_file", metavar="ID|FILE")
+reason_option = click.option(
+    "--reason", required=True, metavar="TEXT", help="Why; the researcher reads it."
+)
 
 
 @click.group()
 def request() -> None:
-    """Check a request against the policy."""
+    """Ask for an extract, and decide on what others ask for.
+
+    A request is known by the hash of what it asks (ID: its first digits, at least 6); a changed one
+    is another one. Nobody decides on a request of his own.
+    """
+
+
+@request.command(epilog="Example: kohort request new request.toml --source oulad")
+@file_argument
+@click.option("--source", required=True, metavar="NAME", help="A source of the workspace.")
+@click.option(
+    "--type",
+    "release_type",
+    type=click.Choice(["microdata"]),
+    default="microdata",
+    show_default=True,
+    help="What is released.",
+)
+@workspace_option
+def new(file: Path, *, source: str, release_type: str, workspace: Path) -> None:  # noqa: ARG001 - one type so far
+    """Write a request to start from into FILE, with all that could be asked for in comments."""
+    # Heavy imports on use: `--help` answers at once.
+    from pipelines.governance.templates import template  # noqa: PLC0415
+    from pipelines.sources.families import load_family  # noqa: PLC0415
+
+    found = find_workspace(workspace)
+    family = load_family(found.source(source).family, base=found.root).family
+    try:
+        with file.open("x", encoding="utf-8") as text:
+            text.write(template(source, family, found.policy))
+    except FileExistsError:
+        raise OutputError(f"{file} exists already; choose another name, or remove it") from None
+    except OSError as error:
+        raise OutputError(f"{file}: can't be written ({error.strerror})") from None
+    click.echo(f"request: {file}; write in it who will hold the package, and what is needed")
+    click.echo(f"next: kohort request check {file}")
 
 
 @request.command(epilog="Example: kohort request check request.toml")
-@click.argument("file", type=click.Path(path_type=Path, dir_okay=False))
+@file_argument
 @workspace_option
 @json_option
 def check(file: Path, *, workspace: Path, as_json: bool) -> None:
     """Check FILE against its schema, the policy and the source's views; reads no learner's row.
 
-    Lists every violation at once (exit code 3), or says what a build would promise.
+    Lists every violation at once (exit code 3), or says what a build would promise, and whether an
+    approval is needed and in force.
     """
-    # Heavy imports on use: `--help` answers at once.
     from pipelines.build import plan_request, read_request  # noqa: PLC0415
+    from pipelines.governance.submissions import known  # noqa: PLC0415
 
-    plan = plan_request(read_request(read_text(file)), find_workspace(workspace))
-    terms = plan.terms
+    found = find_workspace(workspace)
+    asked = read_request(read_text(file))
+    submission = known(_registry(found), asked.sha256())
+    waived = frozenset[str]() if submission is None else submission.waived
+    plan = plan_request(asked, found, waived=waived)
+    required = found.policy.require_approval
     if as_json:
-        answer = {
-            "ok": True,
-            "request_sha256": plan.request.sha256(),
-            "k": terms.k,
-            "m": terms.m,
-            "suppression_limit": terms.suppression_limit,
-            "maximum_share": dict(terms.maximum_share),
-            "quasi_identifiers": [h.name for h in plan.quasi_identifiers],
-        }
-        click.echo(json.dumps(answer))
+        click.echo(
+            json.dumps({**promise(plan), "approval": approval(submission, required=required)})
+        )
         return
-    click.echo(f"request: allowed by the policy (sha256 {plan.request.sha256()[:12]})")
+    terms = plan.terms
+    click.echo(f"request: allowed by the policy (sha256 {asked.sha256()[:_SHORT]})")
     click.echo(f"promise: k = {terms.k}, m = {terms.m}, suppression <= {terms.suppression_limit:g}")
     for column, share in terms.maximum_share.items():
         click.echo(f"maximum share of one value of {column}: {share:g}")
+    click.echo(f"approval: {standing(submission, file, required=required)}")
+
+
+@request.command(epilog="Example: kohort request submit request.toml --as r.lee@uni.example")
+@file_argument
+@workspace_option
+@as_option
+@json_option
+def submit(file: Path, *, workspace: Path, claimed: str | None, as_json: bool) -> None:
+    """Put FILE before the stewards: a researcher's own request, which the policy allows.
+
+    Lists every violation at once (exit code 3); a refused request is not kept.
+    """
+    from pipelines.build import plan_request  # noqa: PLC0415
+    from pipelines.governance.requests import submit as do  # noqa: PLC0415
+
+    found = find_workspace(workspace)
+    actor, text = acting(found, claimed), read_text(file)
+    sha256 = do(
+        _registry(found), text, found, judge=plan_request, actor=actor, at=datetime.now(UTC)
+    )
+    _say_state(sha256, "submitted", as_json=as_json)
+    if not as_json:
+        click.echo(f"next: a steward runs kohort request approve {sha256[:_SHORT]} --reason TEXT")
+
+
+@request.command(
+    epilog='Example: kohort request approve 3fa9c1d2 --reason "ethics board, 12 May" '
+    "--as s.ahn@platform.example"
+)
+@id_argument
+@reason_option
+@click.option(
+    "--waive",
+    "waived",
+    multiple=True,
+    metavar="COLUMN",
+    help="A sensitive column that needs no maximum share of one value. May be repeated.",
+)
+@workspace_option
+@as_option
+@json_option
+def approve(
+    id_or_file: str,
+    *,
+    reason: str,
+    waived: tuple[str, ...],
+    workspace: Path,
+    claimed: str | None,
+    as_json: bool,
+) -> None:
+    """Let a submitted request be built: a steward, who neither asks for it nor submitted it.
+
+    The policy is applied anew.
+    """
+    from pipelines.build import plan_request  # noqa: PLC0415
+    from pipelines.governance.requests import approve as do  # noqa: PLC0415
+
+    found = find_workspace(workspace)
+    actor, registry = acting(found, claimed), _registry(found)
+    sha256 = _sha256(registry, id_or_file)
+    do(
+        registry,
+        sha256,
+        found,
+        judge=plan_request,
+        reason=reason,
+        waived=waived,
+        actor=actor,
+        at=datetime.now(UTC),
+    )
+    _say_state(sha256, "approved", as_json=as_json)
+
+
+@request.command(
+    epilog='Example: kohort request reject 3fa9c1d2 --reason "ask for fewer columns" '
+    "--as s.ahn@platform.example"
+)
+@id_argument
+@reason_option
+@workspace_option
+@as_option
+@json_option
+def reject(
+    id_or_file: str, *, reason: str, workspace: Path, claimed: str | None, as_json: bool
+) -> None:
+    """Refuse a request: a steward, who neither asks for it nor submitted it.
+
+    An approved request is approved no longer.
+    """
+    from pipelines.governance.requests import reject as do  # noqa: PLC0415
+
+    found = find_workspace(workspace)
+    actor, registry = acting(found, claimed), _registry(found)
+    sha256 = _sha256(registry, id_or_file)
+    do(registry, sha256, found, reason=reason, actor=actor, at=datetime.now(UTC))
+    _say_state(sha256, "rejected", as_json=as_json)
+
+
+@request.command(epilog="Example: kohort request withdraw 3fa9c1d2 --as r.lee@uni.example")
+@id_argument
+@workspace_option
+@as_option
+@json_option
+def withdraw(id_or_file: str, *, workspace: Path, claimed: str | None, as_json: bool) -> None:
+    """Take a request back, approved or not: who submitted it."""
+    from pipelines.governance.requests import withdraw as do  # noqa: PLC0415
+
+    found = find_workspace(workspace)
+    actor, registry = acting(found, claimed), _registry(found)
+    sha256 = _sha256(registry, id_or_file)
+    do(registry, sha256, found, actor=actor, at=datetime.now(UTC))
+    _say_state(sha256, "withdrawn", as_json=as_json)
+
+
+@request.command("list", epilog="Example: kohort request list --state submitted")
+@click.option("--state", type=click.Choice(_STATES), help="Of this state only.")
+@workspace_option
+@json_option
+def list_(*, state: str | None, workspace: Path, as_json: bool) -> None:
+    """List requests, one a line: ID, state, since when, researcher, title."""
+    from pipelines.governance.submissions import RequestState, requests  # noqa: PLC0415
+
+    wanted = None if state is None else RequestState(state)
+    found = requests(_registry(find_workspace(workspace)), state=wanted)
+    if as_json:
+        click.echo(json.dumps({"requests": [summary(submission) for submission in found]}))
+        return
+    for each in found:
+        since = each.steps[-1].at.date()
+        short = each.sha256[:_SHORT]
+        click.echo(f"{short}  {each.state:9}  {since}  {each.researcher}  {each.title}")
+
+
+@request.command(epilog="Example: kohort request show 3fa9c1d2")
+@id_argument
+@workspace_option
+@json_option
+def show(id_or_file: str, *, workspace: Path, as_json: bool) -> None:
+    """Show a request: its state, who did what with it, when and why, and its text."""
+    from pipelines.governance.submissions import show as look  # noqa: PLC0415
+
+    registry = _registry(find_workspace(workspace))
+    found = look(registry, _sha256(registry, id_or_file))
+    if as_json:
+        steps = [event(step) for step in found.steps]
+        click.echo(json.dumps({**summary(found), "events": steps, "text": found.text}))
+        return
+    click.echo(f"request: {found.sha256}")
+    click.echo(f"state: {found.state}")
+    for step in found.steps:
+        waives = f", waives {', '.join(sorted(step.waived))}" if step.waived else ""
+        why = f": {step.reason}" if step.reason else ""
+        when = step.at.isoformat(timespec="seconds")
+        click.echo(f"  {when}  {step.kind} by {step.actor}{waives}{why}")
+    click.echo("\n" + visible(found.text).rstrip())
+
+
+def _registry(workspace: Workspace) -> "Engine":
+    from pipelines.governance.database import open_registry  # noqa: PLC0415
+
+    return open_registry(workspace.database)
+
+
+def _sha256(registry: "Engine", id_or_file: str) -> str:
+    """The hash that is meant; a file whose name looks like an ID is written ./NAME."""
+    from pipelines.build import read_request  # noqa: PLC0415
+    from pipelines.governance.submissions import find  # noqa: PLC0415
+
+    if _ID.fullmatch(id_or_file):
+        return find(registry, id_or_file.lower())
+    file = Path(id_or_file)
+    if not file.exists():
+        raise RegistryError(
+            f"{id_or_file}: neither an ID (6 to 64 hex digits; see `kohort request list`) nor a "
+            "file"
+        )
+    return read_request(read_text(file)).sha256()
+
+
+def _say_state(sha256: str, state: str, *, as_json: bool) -> None:
+    if as_json:
+        click.echo(json.dumps({"request_sha256": sha256, "state": state}))
+    else:
+        click.echo(f"request {sha256[:_SHORT]}: {state}")

@@ -19,6 +19,8 @@ class _UnreadableError(click.ClickException):
         "\b\nExamples:\n"
         "  kohort verify out/\n"
         "  kohort verify out/ --approval approval.json --json\n"
+        "  kohort verify out/ --absent-key absent.json\n"
+        "  kohort verify out/ --linked-with earlier/\n"
         "  kohort verify --count studentInfo.csv --learner id_student --qi gender,region --k 5"
         "\n\n\b\nExit codes:\n"
         "  0  every promise holds; every class has at least k learners\n"
@@ -32,6 +34,21 @@ class _UnreadableError(click.ClickException):
     type=click.Path(path_type=Path),
     metavar="FILE",
     help="Hold roles, k, m, scope and bounds against what the steward approved.",
+)
+@click.option(
+    "--absent-key",
+    "absent",
+    type=click.Path(path_type=Path),
+    metavar="FILE",
+    help="Check that a learner is not in it, by what `kohort release pseudonyms` wrote.",
+)
+@click.option(
+    "--linked-with",
+    "linked",
+    multiple=True,
+    type=click.Path(path_type=Path),
+    metavar="PACKAGE",
+    help="Recount the promise on the union with this package of the same project. Repeatable.",
 )
 @click.option(
     "--count",
@@ -51,6 +68,8 @@ def verify(
     *,
     package: Path | None,
     approval: Path | None,
+    absent: Path | None,
+    linked: tuple[Path, ...],
     file: Path | None,
     learner: str | None,
     qi: str | None,
@@ -68,27 +87,50 @@ def verify(
     if package is not None:
         if any(value is not None for value in (learner, qi, k, separator)):
             raise click.UsageError("--learner, --qi, --k and --separator go with --count FILE")
-        ok = _verify(package, approval, as_json=as_json)
+        ok = _verify(package, approval, absent, linked, as_json=as_json)
     elif file is not None and learner is not None and qi is not None and k is not None:
-        if approval is not None:
-            raise click.UsageError("--approval goes with PACKAGE")
+        if approval is not None or absent is not None or linked:
+            raise click.UsageError("--approval, --absent-key and --linked-with go with PACKAGE")
         ok = _count(file, learner, qi, k, separator or ",", as_json=as_json)
     else:
         raise click.UsageError("--count FILE needs --learner, --qi and --k")
     context.exit(0 if ok else 1)
 
 
-def _verify(package: Path, approval: Path | None, *, as_json: bool) -> bool:
+def _verify(
+    package: Path,
+    approval: Path | None,
+    absent: Path | None,
+    linked: tuple[Path, ...],
+    *,
+    as_json: bool,
+) -> bool:
     # Heavy imports on use: `--help` answers at once.
-    from pipelines.verify import UnreadablePackageError, verify_package  # noqa: PLC0415
-    from pipelines.verify.report import verification_json, verification_table  # noqa: PLC0415
+    from pipelines.verify import (  # noqa: PLC0415
+        UnreadablePackageError,
+        verify_package,
+        verify_union,
+    )
+    from pipelines.verify.report import (  # noqa: PLC0415
+        union_json,
+        union_table,
+        verification_json,
+        verification_table,
+    )
 
     try:
-        found = verify_package(package, approval)
+        found = verify_package(package, approval, absent)
+        union = verify_union([package, *linked]) if linked else None
     except UnreadablePackageError as error:
         raise _UnreadableError(str(error)) from None
-    click.echo(json.dumps(verification_json(found)) if as_json else verification_table(found))
-    return found.ok
+    if as_json:
+        more = {} if union is None else {"union": union_json(union)}
+        click.echo(json.dumps(verification_json(found) | more))
+    else:
+        click.echo(verification_table(found))
+        if union is not None:
+            click.echo(union_table(union))
+    return found.ok and (union is None or union.ok)
 
 
 def _count(file: Path, learner: str, qi: str, k: int, separator: str, *, as_json: bool) -> bool:

@@ -1,27 +1,64 @@
-"""The rights registry: append-only records in SQLite, by digest of the learner, never by id."""
+"""The rights registry: append-only records, by digest of the learner, never by id."""
 
 import hmac
 import re
 from collections import Counter
-from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from collections.abc import Container, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
 from datetime import datetime
-from itertools import islice
 from pathlib import Path
-from typing import Any, Final
+from typing import Final
 
 import polars as pl
-from sqlalchemy import Engine, insert, or_, select
+from sqlalchemy import Connection, Engine, select
+from sqlalchemy.orm import Session
 
-from anonymizer.eligibility import ANY, RECORD_SCHEMA, State
+from anonymizer.eligibility import ANY, State
 from pipelines.errors import RightsError
+from pipelines.governance.actions import record
+from pipelines.governance.bulk import insert_rows
 from pipelines.governance.database import translated
-from pipelines.governance.rights_file import RightsLine, read_rights
+from pipelines.governance.rights_file import Faults, RightsLine, read_rights, read_rights_table
+from pipelines.governance.rights_statement import Statement
 from pipelines.governance.tables import RightsRecord
+from pipelines.people import Actor, Duty
 
-_BATCH: Final = 20_000
+__all__ = [
+    "ImportResult",
+    "Statement",
+    "erased",
+    "history",
+    "import_rights",
+    "import_rights_table",
+    "learner_digest",
+    "record_dataset_basis",
+    "registry_digests",
+    "set_state",
+]
+
 _NUMBERED: Final = re.compile(r"^(\d+)\.0+$")
 """An id that a tool wrote as a number: `1000.0` is the learner `1000`, here and in sources."""
+
+_COLUMNS: Final = (
+    "learner",
+    "source",
+    "purpose",
+    "scope",
+    "state",
+    "legal_basis",
+    "jurisdiction",
+    "notice_version",
+    "effective_from",
+    "effective_to",
+    "ends",
+    "origin",
+    "note",
+    "received_at",
+)
+_ASKED_AT_ONCE: Final = 500
+"""Digests in one query; SQLite takes no more than some thousand."""
+
+_WAS_ERASED: Final = "of a learner who was erased, in another state than erased"
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,29 +69,71 @@ class ImportResult:
 
 
 def registry_digests(learners: pl.Series, key: bytes) -> pl.Series:
-    """How the registry knows learners: HMAC-SHA256 in hex of each canonical id; nulls stay null.
+    """How the registry knows learners: `learner_digest` of each canonical id; nulls stay null."""
+    return learners.map_elements(
+        lambda learner: learner_digest(learner, key), return_dtype=pl.String
+    )
+
+
+def learner_digest(learner_id: str, key: bytes) -> str:
+    """How the registry knows a learner: HMAC-SHA256 of his canonical id, in hex.
 
     Blanks around an id are no part of it, neither here nor in a rights file.
     """
-    return learners.map_elements(lambda learner: _digest(learner, key), return_dtype=pl.String)
+    canonical = learner_id.strip()
+    if "." in canonical:
+        canonical = _NUMBERED.sub(r"\1", canonical)
+    return hmac.digest(key, canonical.encode(), "sha256").hex()
 
 
 def import_rights(
-    engine: Engine, file: Path, *, registry_key: bytes, received_at: datetime
+    engine: Engine, file: Path, *, registry_key: bytes, received_at: datetime, actor: Actor
 ) -> ImportResult:
-    """Record a whole rights file, or nothing of it.
+    """Record a whole rights file (CSV or Parquet), or nothing of it.
 
     Raises:
-        RightsError: the file is bad (see `read_rights`), or the registry can't be written.
+        RightsError: the file is bad (see `read_rights`), names a learner who was erased in another
+            state than `erased`, or the registry can't be written.
+        RoleError: the actor is neither steward nor engineer.
     """
-    counts: Counter[str] = Counter()
+    actor.must_be(Duty.STEWARD, Duty.ENGINEER)
+    faults = Faults(str(file), "row" if file.suffix.lower() == ".parquet" else "line")
     with translated(engine), engine.begin() as connection:
-        lines = read_rights(file)
-        while batch := list(islice(lines, _BATCH)):
-            counts.update(line.state.value for line in batch)
-            rows = [_row(line, registry_key, received_at) for line in batch]
-            connection.execute(insert(RightsRecord), rows)
-    return ImportResult(dict(sorted(counts.items())))
+        rows = _Rows(read_rights(file, faults), faults, registry_key, received_at)
+        return _import(connection, rows, actor, subject=file.name)
+
+
+def import_rights_table(
+    engine: Engine,
+    url: str,
+    table: str,
+    *,
+    base: Path,
+    registry_key: bytes,
+    received_at: datetime,
+    actor: Actor,
+) -> ImportResult:
+    """Record a whole table of a database, or nothing of it.
+
+    Args:
+        engine: the registry.
+        url: of the database that holds the table.
+        table: its name there.
+        base: what a relative SQLite path starts from.
+        registry_key: makes digests of ids.
+        received_at: when the registry learns of it.
+        actor: who imports.
+
+    Raises:
+        RightsError: as `import_rights`.
+        RoleError: the actor is neither steward nor engineer.
+    """
+    actor.must_be(Duty.STEWARD, Duty.ENGINEER)
+    faults = Faults(f"table '{table}'", "row")
+    with translated(engine), engine.begin() as connection:
+        lines = read_rights_table(url, table, base=base, faults=faults)
+        rows = _Rows(lines, faults, registry_key, received_at)
+        return _import(connection, rows, actor, subject=table)
 
 
 def record_dataset_basis(
@@ -66,6 +145,7 @@ def record_dataset_basis(
     note: str,
     received_at: datetime,
     effective_from: datetime,
+    actor: Actor,
 ) -> None:
     """Record that all learners of a source are permitted on one explicit basis, for any purpose.
 
@@ -74,72 +154,146 @@ def record_dataset_basis(
     Raises:
         RightsError: the state is not `granted`, the basis or the note is empty, or the registry
             can't be written.
+        RoleError: the actor is neither steward nor engineer.
     """
+    actor.must_be(Duty.STEWARD, Duty.ENGINEER)
     if state is not State.GRANTED:
         raise RightsError(f"--state: for a whole source only granted is recorded, not {state}")
     if not legal_basis.strip() or not note.strip():
         raise RightsError("--legal-basis and --note: say on which basis, and why it holds")
-    row = {
-        "source": source,
-        "purpose": ANY,
-        "scope": ANY,
-        "state": state.value,
-        "legal_basis": legal_basis.strip(),
-        "jurisdiction": ANY,
-        "effective_from": effective_from,
-        "note": note.strip(),
-        "received_at": received_at,
-    }
+    statement = Statement(
+        state=state,
+        purpose=ANY,
+        scope=ANY,
+        effective_from=effective_from,
+        legal_basis=legal_basis.strip(),
+        jurisdiction=ANY,
+        note=note.strip(),
+    )
+    row = (None, source, *_stated(statement), received_at)
     with translated(engine), engine.begin() as connection:
-        connection.execute(insert(RightsRecord), row)
+        insert_rows(connection, RightsRecord.__table__, _COLUMNS, [row])
+        detail = f"{state}, {statement.legal_basis}"
+        record(connection, actor, "rights.basis", source, at=received_at, detail=detail)
 
 
-def rights_records(engine: Engine, *, source: str) -> pl.DataFrame:
-    """Every record that bears on the learners of a source, in the shape `eligible` takes.
+def set_state(
+    engine: Engine,
+    digests: Sequence[str],
+    statement: Statement,
+    *,
+    actor: Actor,
+    at: datetime,
+) -> None:
+    """Record one statement of a person, under each of his ids.
 
-    Returns:
-        The columns of `RECORD_SCHEMA`; `learner` is a digest as of `registry_digests`, or null.
+    Args:
+        engine: the registry.
+        digests: of every id of the person, as of `learner_digest`.
+        statement: what is recorded.
+        actor: who records it.
+        at: when.
 
     Raises:
-        RightsError: the registry can't be read.
+        RightsError: the learner was erased, and the statement is another than that; or the
+            registry can't be written.
+        RoleError: the actor is no steward.
     """
-    table = RightsRecord.__table__
-    query = (
-        select(*(table.c[name] for name in RECORD_SCHEMA))
-        .where(or_(table.c.source.is_(None), table.c.source == source))
-        .order_by(table.c.id)
-    )
-    frames = [pl.DataFrame(schema=RECORD_SCHEMA)]
+    actor.must_be(Duty.STEWARD)
+    rows = [(digest, None, *_stated(statement), at) for digest in sorted(set(digests))]
+    with translated(engine), engine.begin() as connection:
+        if statement.state is not State.ERASED and _erased(connection, digests):
+            raise RightsError(
+                "LEARNER_ID: was erased; nothing but that is recorded of an erased learner"
+            )
+        insert_rows(connection, RightsRecord.__table__, _COLUMNS, rows)
+        ends = f", ends {statement.ends}" if statement.ends else ""
+        # The scope may name a course that only one learner took.
+        detail = f"purpose {statement.purpose}{ends}; ids: {len(rows)}"
+        record(connection, actor, "rights.set", statement.state, at=at, detail=detail)
+
+
+def erased(engine: Engine, digests: Sequence[str]) -> frozenset[str]:
+    """Which of these learners were erased."""
     with translated(engine), engine.connect() as connection:
-        frames += [_frame(rows) for rows in connection.execute(query).partitions(_BATCH)]
-    records = pl.concat(frames)
-    if not records["state"].is_in([state.value for state in State]).all():
-        raise RightsError(
-            f"{engine.url.database}: holds an unknown state; restore the registry from your backup"
-        )
-    return records
+        return _erased(connection, digests)
 
 
-def _frame(rows: Iterable[Any]) -> pl.DataFrame:
-    return pl.DataFrame([tuple(row) for row in rows], schema=RECORD_SCHEMA, orient="row")
+def history(engine: Engine, digests: Sequence[str]) -> list[RightsRecord]:
+    """Every record of a person, in the order of recording.
+
+    What was recorded at once under several of his ids stands once. What bears on all learners of a
+    source is no record of his.
+    """
+    found: list[RightsRecord] = []
+    with translated(engine), Session(engine) as session:
+        for part in _parts(digests):
+            found += session.scalars(select(RightsRecord).where(RightsRecord.learner.in_(part)))
+    once: dict[tuple[object, ...], RightsRecord] = {}
+    for entry in sorted(found, key=lambda entry: entry.id):
+        said = tuple(getattr(entry, name) for name in _COLUMNS if name != "learner")
+        once.setdefault(said, entry)
+    return list(once.values())
 
 
-def _digest(learner: str, key: bytes) -> str:
-    learner = _NUMBERED.sub(r"\1", learner.strip())
-    return hmac.digest(key, learner.encode(), "sha256").hex()
+@dataclass(frozen=True)
+class _Rows:
+    """The rows of an import; counts them, and adds whoever was erased to the faults."""
+
+    lines: Iterable[RightsLine]
+    faults: Faults
+    key: bytes
+    received_at: datetime
+    counts: Counter[State] = field(default_factory=Counter)
+
+    def rows(self, gone: Container[str]) -> Iterator[tuple[object, ...]]:
+        for number, learner_id, statement in self.lines:
+            digest = learner_digest(learner_id, self.key)
+            if digest in gone and statement.state is not State.ERASED:
+                self.faults.add(_WAS_ERASED, number)
+            self.counts[statement.state] += 1
+            yield (digest, None, *_stated(statement), self.received_at)
 
 
-def _row(line: RightsLine, key: bytes, received_at: datetime) -> dict[str, object]:
-    return {
-        "learner": _digest(line.learner_id, key),
-        "purpose": line.purpose,
-        "scope": line.scope,
-        "state": line.state.value,
-        "legal_basis": line.legal_basis,
-        "jurisdiction": line.jurisdiction,
-        "notice_version": line.notice_version,
-        "effective_from": line.effective_from,
-        "effective_to": line.effective_to,
-        "origin": line.source,
-        "received_at": received_at,
-    }
+def _import(connection: Connection, rows: _Rows, actor: Actor, *, subject: str) -> ImportResult:
+    # The lines refuse themselves at their end, and the transaction goes back.
+    insert_rows(connection, RightsRecord.__table__, _COLUMNS, rows.rows(_all_erased(connection)))
+    counts = {state.value: rows.counts[state] for state in sorted(rows.counts)}
+    detail = ", ".join(f"{number} {state}" for state, number in counts.items())
+    record(connection, actor, "rights.import", subject, at=rows.received_at, detail=detail)
+    return ImportResult(counts)
+
+
+def _stated(statement: Statement) -> tuple[object, ...]:
+    """The cells between `source` and `received_at`."""
+    return (
+        statement.purpose,
+        statement.scope,
+        statement.state.value,
+        statement.legal_basis,
+        statement.jurisdiction,
+        statement.notice_version,
+        statement.effective_from,
+        statement.effective_to,
+        statement.ends.value if statement.ends is not None else None,
+        statement.origin,
+        statement.note,
+    )
+
+
+def _erased(connection: Connection, digests: Sequence[str]) -> frozenset[str]:
+    learner = RightsRecord.__table__.c.learner
+    query = select(learner).where(RightsRecord.state == State.ERASED.value)
+    found = (connection.scalars(query.where(learner.in_(part))) for part in _parts(digests))
+    return frozenset(digest for part in found for digest in part)
+
+
+def _all_erased(connection: Connection) -> frozenset[str]:
+    """Every erased learner: few, as tombstones are."""
+    query = select(RightsRecord.learner).where(RightsRecord.state == State.ERASED.value)
+    return frozenset(digest for digest in connection.scalars(query) if digest is not None)
+
+
+def _parts(digests: Sequence[str]) -> Iterator[Sequence[str]]:
+    for start in range(0, len(digests), _ASKED_AT_ONCE):
+        yield digests[start : start + _ASKED_AT_ONCE]

@@ -1,21 +1,33 @@
-"""The rights file: a CSV of what learners said, read whole or refused whole.
+"""A rights file, CSV or Parquet, or a table of a database: read whole or refused whole.
 
-A mistyped withdrawal that were skipped would leave a grant in force, so one bad line refuses the
-file. Refusals give line numbers, never values.
+A mistyped withdrawal that were skipped would leave a grant in force, so one bad line refuses
+everything. Refusals give the numbers of lines, never values.
 """
 
 import csv
 import re
 import unicodedata
-from collections.abc import Iterator
-from contextlib import suppress
-from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
+from collections import Counter
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from functools import lru_cache
+from operator import itemgetter
 from pathlib import Path
 from typing import Final, TextIO
 
-from anonymizer.eligibility import State
-from pipelines.errors import RightsError
+import polars as pl
+
+from pipelines.errors import RightsError, SourceError
+from pipelines.governance.rights_statement import (
+    ABSENT,
+    Statement,
+    StatementError,
+    read_statement,
+)
+from pipelines.sources.database import open_database
+from pipelines.sources.parquet import ParquetTable
+from pipelines.sources.tables import ROW, RawTable, did_you_mean
 
 COLUMNS: Final = (
     "learner_id",
@@ -31,178 +43,207 @@ COLUMNS: Final = (
 )
 """The columns of a rights file, all of them, in any order."""
 
-_ABSENT: Final = frozenset({"", "NA"})
-_EAST_OF_GREENWICH: Final = timedelta(hours=14)
-"""A restriction dated by day holds as soon as that day begins anywhere."""
+ENDS: Final = "ends"
+"""The one column that may be left out: the state that a line ends."""
 
-_STATES: Final = frozenset(State) - {State.NO_RECORD}
-_SCOPE: Final = re.compile(r"(?P<kind>[a-z_]+)\s*:\s*(?P<name>.+)")
-_NUMBERED: Final = re.compile(r"^(\d+)\.0+$")
+_SHOWN: Final = 3
 _REWRITTEN: Final = re.compile(
     r"['+].*|\d+\.|\d{1,3}(,\d{3})+(\.\d+)?|\d+(\.\d+)?[eE]\+\d+|\d+\.\d+[eE]\d+"
 )
 """A number with an apostrophe, a sign, thousands separators or an exponent. A plain `12e5` may be a
 hash, and passes."""
 
-_EVERYTHING: Final = frozenset({"*", "all", "any", "every"})
-"""Words for everything; only `*` is one: another, meant so, must not pass as a name."""
+RightsLine = tuple[int, str, Statement]
+"""Number, learner id as the source has it, and what is stated."""
+
+_Cells = tuple[int, tuple[str, ...]]
+"""Number, and the cells of `COLUMNS` and `ENDS`, without blanks around them."""
 
 
-class _Fault(Exception):  # noqa: N818 - not an error of the program: one bad line of a file
-    """Why a line is refused; never holds its values."""
+@dataclass(frozen=True)
+class Faults:
+    """What is wrong with the lines of a file, found while they are read.
+
+    Attributes:
+        where: what to call the file in messages.
+        line: what its lines are called.
+    """
+
+    where: str
+    line: str = "line"
+    _lines: dict[str, list[int]] = field(default_factory=dict)
+    _counts: Counter[str] = field(default_factory=Counter)
+
+    def add(self, reason: str, line: int) -> None:
+        """A bad line, and why; no value of it."""
+        self._counts[reason] += 1
+        if self._counts[reason] <= _SHOWN:
+            self._lines.setdefault(reason, []).append(line)
+
+    def refuse(self) -> None:
+        """Refuse the file where a line was bad.
+
+        Raises:
+            RightsError: tells every reason, how many lines there are of each, and the first ones.
+        """
+        if not self._counts:
+            return
+        by_line = sorted(self._counts, key=lambda reason: self._lines[reason][0])
+        said = "; ".join(f"{self._counts[r]} {r} ({self._told(r)})" for r in by_line)
+        raise RightsError(
+            f"{self.where}: nothing is imported: {said}; correct it and import it again"
+        )
+
+    def _told(self, reason: str) -> str:
+        count, lines = self._counts[reason], self._lines[reason]
+        told = f"in {self.line}{'s' if count > 1 else ''} {', '.join(map(str, lines))}"
+        return f"first {told}" if count > len(lines) else told
 
 
-@dataclass(frozen=True, slots=True)
-class RightsLine:
-    """One line of a rights file, parsed; empty text is None."""
+def read_rights(file: Path, faults: Faults) -> Iterator[RightsLine]:
+    """The good lines of a rights file; the caller keeps nothing if there are faults at the end.
 
-    learner_id: str
-    purpose: str
-    scope: str
-    state: State
-    legal_basis: str | None
-    jurisdiction: str | None
-    notice_version: str | None
-    effective_from: datetime
-    effective_to: datetime | None
-    source: str | None
-
-
-def read_rights(file: Path) -> Iterator[RightsLine]:
-    """The lines of a rights file, one by one; the caller keeps nothing unless the end is reached.
+    Args:
+        file: a CSV file, or a Parquet file where its name says so.
+        faults: takes the bad lines.
 
     Raises:
-        RightsError: the file can't be read, its header is not `COLUMNS`, it holds no record, or
-            any line is bad. Bad lines are counted to the end of the file, then refused at once.
+        RightsError: the file can't be read, its columns are not `COLUMNS`, or it holds no record.
     """
+    if file.suffix.lower() == ".parquet":
+        table = ParquetTable(str(file), lambda: file.open("rb"))
+        return _parsed(_table_rows(table, faults), faults)
+    return _parsed(_csv_rows(file, faults), faults)
+
+
+def read_rights_table(url: str, table: str, *, base: Path, faults: Faults) -> Iterator[RightsLine]:
+    """The good rows of a table or view of a database; see `read_rights`.
+
+    They come, and are numbered, by its primary key, or else by `effective_from`.
+
+    Args:
+        url: an SQLAlchemy URL.
+        table: its name there.
+        base: what a relative SQLite path starts from.
+        faults: takes the bad rows.
+
+    Raises:
+        RightsError: as `read_rights`; or there is no such table.
+    """
+    with _translated(faults.where):
+        tables = open_database(url, base=base).tables
+    if table not in tables:
+        hint = did_you_mean(table, tables)
+        raise RightsError(f"--table {table}: the database has no such table{hint}")
+    return _parsed(_table_rows(tables[table], faults), faults)
+
+
+def _parsed(rows: Iterable[_Cells], faults: Faults) -> Iterator[RightsLine]:
+    empty = True
+    for number, cells in rows:
+        empty = False
+        try:
+            yield number, visible_id(cells[0]), _statement(cells[1:])
+        except StatementError as fault:
+            faults.add(str(fault), number)
+    faults.refuse()
+    if empty:
+        raise RightsError(f"{faults.where}: holds no record; expected at least one")
+
+
+@lru_cache(maxsize=1 << 14)  # a file says the same few things of many learners
+def _statement(cells: tuple[str, ...]) -> Statement:
+    return read_statement(dict(zip((*COLUMNS[1:], ENDS, "note"), (*cells, ""), strict=True)))
+
+
+def visible_id(text: str) -> str:
+    """An id as it stands. One that a tool rewrote, or with unseen characters, matches nobody."""
+    if text in ABSENT:
+        raise StatementError("no learner_id")
+    plain = text.isascii()
+    if not (plain and text.isprintable()) and any(
+        unicodedata.category(character) in {"Cc", "Cf"} for character in text
+    ):
+        raise StatementError("learner_id with invisible characters")
+    if _REWRITTEN.fullmatch(text) or (not plain and any(map(_foreign_digit, text))):
+        raise StatementError(
+            "learner_id that a spreadsheet rewrote: write the id as the source has it"
+        )
+    return text
+
+
+def _foreign_digit(character: str) -> bool:
+    return character.isdecimal() and not character.isascii()
+
+
+def _csv_rows(file: Path, faults: Faults) -> Iterator[_Cells]:
     try:
         with file.open(encoding="utf-8-sig", newline="") as text:
-            yield from _lines(file, text)
+            yield from _lines(text, faults)
     except OSError as error:
-        raise RightsError(f"{file}: can't be read ({error.strerror}); name a CSV file") from None
+        raise RightsError(
+            f"{file}: can't be read ({error.strerror}); name a CSV or Parquet file"
+        ) from None
     except UnicodeDecodeError:
         raise RightsError(f"{file}: not UTF-8; save it as UTF-8, nothing is imported") from None
 
 
-def _lines(file: Path, text: TextIO) -> Iterator[RightsLine]:
+def _lines(text: TextIO, faults: Faults) -> Iterator[_Cells]:
     reader = csv.reader(text, strict=True)
-    faults: dict[str, list[int]] = {}
-    empty = True
     try:
-        header = _header(file, next(reader, []))
+        header = [cell.strip() for cell in next(reader, [])]
+        _check_header(header, f"{faults.where}: wrong columns in line 1")
+        known = (*COLUMNS, ENDS) if ENDS in header else COLUMNS
+        ordered = itemgetter(*map(header.index, known))
+        added = () if ENDS in header else ("",)
         first = reader.line_num + 1
         for cells in reader:
             line, first = first, reader.line_num + 1
-            if not cells:  # an empty line says nothing
-                continue
-            empty = False
-            try:
-                yield _parse(header, cells)
-            except _Fault as fault:
-                faults.setdefault(str(fault), []).append(line)
+            if len(cells) == len(header):
+                yield line, (*map(str.strip, ordered(cells)), *added)
+            elif cells:  # an empty line says nothing
+                faults.add(f"wrong number of cells: {len(header)} were expected", line)
     except csv.Error:
-        faults.setdefault("not valid CSV", []).append(reader.line_num)
-    if faults:
-        raise RightsError(_refusal(file, faults))
-    if empty:
-        raise RightsError(f"{file}: holds no record; expected at least one line below the header")
+        faults.add("not valid CSV", reader.line_num)
+        faults.refuse()
 
 
-def _header(file: Path, cells: list[str]) -> list[str]:
-    header = [cell.strip() for cell in cells]
+def _table_rows(table: RawTable, faults: Faults) -> Iterator[_Cells]:
+    with _translated(faults.where):
+        header = table.columns()
+        _check_header(header, f"{faults.where}: wrong columns")
+        known = (*COLUMNS, ENDS) if ENDS in header else COLUMNS
+        # A database gives rows without a key in the order of these columns: as they came to hold.
+        in_time = sorted(known, key=lambda name: name != "effective_from")
+        for batch in table.read(in_time).batches:
+            cells = batch.select(
+                *(pl.col(name).fill_null("") for name in known),
+                *([] if ENDS in header else [pl.lit("").alias(ENDS)]),
+            ).select(pl.all().str.strip_chars())
+            yield from zip((batch[ROW] + 1).to_list(), cells.iter_rows(), strict=True)
+
+
+def _check_header(header: Sequence[str], subject: str) -> None:
     faults = {
         "missing": [name for name in COLUMNS if name not in header],
-        "repeated": [name for name in COLUMNS if header.count(name) > 1],
+        "repeated": [name for name in (*COLUMNS, ENDS) if list(header).count(name) > 1],
     }
-    unknown = sum(name not in COLUMNS for name in header)
+    unknown = sum(name not in {*COLUMNS, ENDS} for name in header)
     said = [f"{fault} {', '.join(names)}" for fault, names in faults.items() if names]
     if unknown:
         said.append(f"{unknown} unknown")
     if said:
         raise RightsError(
-            f"{file}: wrong columns in line 1: {'; '.join(said)}; expected exactly "
-            f"{','.join(COLUMNS)}"
+            f"{subject}: {'; '.join(said)}; expected exactly {','.join(COLUMNS)} and, where a line "
+            f"ends a state, {ENDS}"
         )
-    return header
 
 
-def _parse(header: list[str], cells: list[str]) -> RightsLine:
-    if len(cells) != len(header):
-        raise _Fault(f"wrong number of cells: {len(header)} were expected")
-    row = {name: cell.strip() for name, cell in zip(header, cells, strict=True)}
-    if row["state"] not in _STATES:
-        raise _Fault(f"unknown state: expected one of {', '.join(sorted(_STATES))}")
-    effective_from = _instant(_required(row, "effective_from"))
-    effective_to = _instant(row["effective_to"]) if row["effective_to"] else None
-    if effective_to is not None and effective_to <= effective_from:
-        raise _Fault("effective_to not after effective_from")
-    if row["state"] != State.GRANTED and len(row["effective_from"]) <= len("2026-01-31"):
-        with suppress(OverflowError):  # the year 1
-            effective_from -= _EAST_OF_GREENWICH
-    return RightsLine(
-        learner_id=_visible(_required(row, "learner_id")),
-        purpose=_purpose(_required(row, "purpose")),
-        scope=_scope(row["scope"]),
-        state=State(row["state"]),
-        legal_basis=row["legal_basis"] or None,
-        jurisdiction=row["jurisdiction"] or None,
-        notice_version=row["notice_version"] or None,
-        effective_from=effective_from,
-        effective_to=effective_to,
-        source=row["source"] or None,
-    )
-
-
-def _required(row: dict[str, str], name: str) -> str:
-    if row[name] in _ABSENT:
-        raise _Fault(f"no {name}")
-    return row[name]
-
-
-def _visible(text: str) -> str:
-    """An id as it stands. One that a tool rewrote, or with unseen characters, matches nobody."""
-    if any(unicodedata.category(character) in {"Cc", "Cf"} for character in text):
-        raise _Fault("learner_id with invisible characters")
-    if _REWRITTEN.fullmatch(text) or any(c.isdecimal() and not c.isascii() for c in text):
-        raise _Fault("learner_id that a spreadsheet rewrote: write the id as the source has it")
-    return text
-
-
-def _purpose(text: str) -> str:
-    """A purpose, in lower case as everywhere in the registry, or `*`."""
-    if text != "*" and text.casefold() in _EVERYTHING:
-        raise _Fault("purpose that means every one: write *")
-    return text.casefold()
-
-
-def _scope(text: str) -> str:
-    """`*`, or `kind:name` without blanks around the colon."""
-    if text == "*":
-        return text
-    found = _SCOPE.fullmatch(text)
-    if found is None:
-        raise _Fault("unknown scope: expected * or course:ID")
-    if found["name"].casefold() in _EVERYTHING:
-        raise _Fault("scope that means everything: write *")
-    if re.search("[;,]", found["name"]):
-        raise _Fault("scope of several names: write one line for each")
-    # Tools that know no integer with nulls write the course 14 as 14.0.
-    name = _NUMBERED.sub(r"\1", found["name"])
-    return f"{found['kind']}:{name}"
-
-
-def _instant(text: str) -> datetime:
-    """An ISO 8601 date (its first instant) or timestamp; UTC where it names no offset."""
+@contextmanager
+def _translated(where: str) -> Iterator[None]:
     try:
-        instant = datetime.fromisoformat(text)
-        return instant.replace(tzinfo=UTC) if instant.tzinfo is None else instant.astimezone(UTC)
-    except (ValueError, OverflowError):
-        raise _Fault("unparsable date: expected one like 2026-01-31") from None
-
-
-def _refusal(file: Path, faults: dict[str, list[int]]) -> str:
-    said = [
-        f"{len(lines)} {reason} (first in line {lines[0]})"
-        for reason, lines in sorted(faults.items(), key=lambda fault: fault[1][0])
-    ]
-    return f"{file}: nothing is imported: {'; '.join(said)}; correct the file and import it again"
+        yield
+    except SourceError as error:
+        raise RightsError(f"{error}; nothing is imported") from None
+    except OSError as error:
+        raise RightsError(f"{where}: can't be read ({error.strerror})") from None

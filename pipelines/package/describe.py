@@ -74,5 +74,7 @@ def describe(
 
 
 def _pseudonym_text(plan: Plan) -> str:
-    reach = "in one course" if plan.course_scope else "in this release"
+    project = plan.request.release.project
+    released = "in this release" if project is None else f"in every release of {project}"
+    reach = "in one course" if plan.course_scope else released
     return f"Pseudonym of a learner {reach}; no key joins it to anything else."

@@ -62,9 +62,9 @@ Check all of this yourself: `kohort verify .` reads the files as they are and re
 ## What is not promised
 - An attacker who knows measures or results as well as quasi-identifiers is outside the promise:
   within a class a combination of measures may be unique.
-- {_inference(promise)}
+- {_inference(manifest)}
 - The promise is syntactic: it does not cover what could be inferred from the algorithm's own
-  choices, nor anything about other releases from the same source.
+  choices, nor anything about other releases from the same source{_elsewhere(promise)}
 - {_access(promise)}
 
 At most {_percent(promise.suppression_limit)} of the learners could be left out for the promise's
@@ -134,7 +134,7 @@ def _promise_lines(promise: Promise) -> Iterator[str]:
             f"Every class (combination of quasi-identifiers){what} is shared by at least "
             f"{promise.k} distinct learners on the join of all tables."
         )
-        yield "A pseudonym stands for a learner in this release, and in no other."
+        yield _reach(promise)
     yield (
         "Every combination of the other values of a row is shared by at least "
         f"{promise.k} learners{'' if promise.item is None else ' of the same item'}."
@@ -159,6 +159,22 @@ def _promise_lines(promise: Promise) -> Iterator[str]:
         )
 
 
+def _reach(promise: Promise) -> str:
+    if promise.project is None:
+        return "A pseudonym stands for a learner in this release, and in no other."
+    items = ", with what the attacker knows of its items and of which releases show them"
+    bounded = promise.maximum_share or promise.diversity or promise.closeness
+    return (
+        f"A pseudonym stands for a learner in every release of the project `{promise.project}`, "
+        "and in no other release. Joined by it these releases tell more than each alone, so all "
+        "that were live when this one was made were counted together: every combination of a "
+        f"learner's classes in them, absence included{'' if promise.item is None else items}, is "
+        f"shared by at least {promise.k} distinct learners who are in this one. "
+        f"{'Bounds on sensitive values hold in these groups too. ' if bounded else ''}"
+        "Recount that with `kohort verify . --linked-with OTHER`."
+    )
+
+
 def _listed(values: tuple[str, ...]) -> str:
     return ", ".join(f"`{value}`" for value in values)
 
@@ -179,10 +195,26 @@ def _distance(closeness: Closeness) -> str:
     return "distances along their hierarchy"
 
 
-def _inference(promise: Promise) -> str:
-    if promise.maximum_share or promise.diversity or promise.closeness:
-        return "Bounds on sensitive values bound what can be inferred; they do not exclude it."
-    return "Nothing is promised about sensitive values."
+def _inference(manifest: Manifest) -> str:
+    promise = manifest.promise
+    bounded = {*promise.maximum_share, *promise.diversity, *promise.closeness}
+    if not bounded:
+        return "Nothing is promised about sensitive values."
+    columns = [name for resource in manifest.resources for name in resource.of_role(SENSITIVE)]
+    free = tuple(name for name in columns if name not in bounded)
+    waived = f" Nothing is promised about the values of {_listed(free)}." if free else ""
+    return "Bounds on sensitive values bound what can be inferred; they do not exclude it." + waived
+
+
+def _elsewhere(promise: Promise) -> str:
+    """What the promise says nothing of: other releases, and rows of linked ones side by side."""
+    if promise.project is None:
+        return "."
+    return (
+        f" outside the\n  project `{promise.project}`.\n"
+        "- Of one learner several releases of the project may show measures and results that are\n"
+        "  unique together, though in each release they are shared."
+    )
 
 
 def _access(promise: Promise) -> str:

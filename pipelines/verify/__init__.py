@@ -6,14 +6,17 @@ It shares no code with what writes packages, only the field names of `schemas.ma
 from pipelines.verify.count import CountError, CountResult, count_learners
 from pipelines.verify.outcome import Check
 from pipelines.verify.package import UnreadablePackageError
+from pipelines.verify.union import UnionVerification, verify_union
 from pipelines.verify.verification import Verification, verify_package
 
 __all__ = [
     "Check",
     "CountError",
     "CountResult",
+    "UnionVerification",
     "UnreadablePackageError",
     "Verification",
     "count_learners",
     "verify_package",
+    "verify_union",
 ]

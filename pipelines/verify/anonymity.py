@@ -36,8 +36,8 @@ Groups = Callable[[], Iterable[Grouping]]
 def k_of_table(extract: Extract, table: Table) -> Outcome:
     """K on one table alone.
 
-    Under course scope each (class, item); of a learner table each class; of enrolments under
-    release scope each exact item set, or each set of at most m items.
+    Under course scope each (class, item); of a learner table each class; of enrolments in the other
+    scopes each exact item set, or each set of at most m items.
     """
     promise = extract.promise
     by = list(table.resource.of_role(QUASI_IDENTIFIER))
@@ -76,7 +76,7 @@ def k_of_items(extract: Extract, groups: Groups) -> Outcome:
     One item under course scope; sets of at most m; or the exact set, and each single item of it.
     """
     counts = [grouping.sizes() for grouping in groups()]
-    if extract.promise.pseudonym_scope == "release" and extract.promise.m == "full":
+    if extract.promise.pseudonym_scope != "course" and extract.promise.m == "full":
         _, single = item_subsets(learner_classes(extract), released_items(extract), 1)
         counts.append(single.sizes())
     return _held_by_k(counts, extract, "class and item subset")

@@ -12,6 +12,7 @@ _COMPARED = (
     "k",
     "m",
     "pseudonym_scope",
+    "project",
     "access",
     "item",
     "recoding",

@@ -12,7 +12,7 @@ import polars as pl
 
 from pipelines.verify.outcome import CannotRunError
 from pipelines.verify.package import Extract, Table
-from schemas.manifest import LEARNER_COURSE_GRAIN, LEARNER_GRAIN, QUASI_IDENTIFIER
+from schemas.manifest import LEARNER_COURSE_GRAIN, LEARNER_GRAIN, QUASI_IDENTIFIER, ItemKnowledge
 
 KEY = "#key"
 LEARNERS = "#learners"
@@ -31,8 +31,8 @@ class Grouping:
     Attributes:
         frame: one row a learner and group he is in: `#key`, and the columns `by`; no row twice.
         by: the columns that tell groups apart; none of them null.
-        items: those of `by` that are items which every learner of the group has; None where `by`
-            holds the exact set of them.
+        items: columns of items that every learner of the group has; None where `by` holds the
+            exact set of them.
     """
 
     frame: pl.DataFrame
@@ -102,19 +102,31 @@ def item_subsets(people: pl.DataFrame, rows: pl.DataFrame, most: int) -> Iterato
 def groupings(extract: Extract) -> tuple[Grouping, ...]:
     """Every group of the promise, on the join of all tables.
 
-    Course scope: (class, item). Release scope, m = full: (class, exact set of released items), the
-    empty one included; m = 1, 2, 3: (class, set of at most m items of a learner).
+    Course scope: (class, item). Else, m = full: (class, exact set of released items), the empty one
+    included; m = 1, 2, 3: (class, set of at most m items of a learner).
     """
     if extract.promise.pseudonym_scope == "course":
         table = extract.one(LEARNER_COURSE_GRAIN)
         known = f"{ITEM}1"
         frame = _classed(table).with_columns(item_rows(extract, table)[ITEM].alias(known))
         return (Grouping(frame.unique(), (CLASS, known), (known,)),)
-    people = learner_classes(extract)
-    rows = released_items(extract)
-    if extract.promise.m != "full":
-        _demand_countable(rows, extract.promise.m)
-        return tuple(item_subsets(people, rows, extract.promise.m))
+    return known_by(learner_classes(extract), released_items(extract), extract.promise.m)
+
+
+def known_by(people: pl.DataFrame, rows: pl.DataFrame, m: ItemKnowledge) -> tuple[Grouping, ...]:
+    """Each class with what an attacker may know of its learners' items.
+
+    Args:
+        people: `#key` and `#class`, no row twice. Who has no items has the empty set.
+        rows: `#key` and `#item`.
+        m: how many items the attacker knows.
+
+    Raises:
+        CannotRunError: there are more subsets than can be counted.
+    """
+    if m != "full":
+        _demand_countable(rows, m)
+        return tuple(item_subsets(people, rows, m))
     frame = people.join(item_sets(rows), on=KEY, how="left")
     return (Grouping(frame.with_columns(pl.col(ITEMS).fill_null("")), (CLASS, ITEMS), None),)
 
@@ -131,12 +143,12 @@ def _demand_countable(rows: pl.DataFrame, most: int) -> None:
 
 
 def learner_classes(extract: Extract) -> pl.DataFrame:
-    """The learner table of release scope: `#key` and `#class`, no row twice."""
+    """The learner table, which course scope has not: `#key` and `#class`, no row twice."""
     return _classed(extract.one(LEARNER_GRAIN)).unique()
 
 
 def released_items(extract: Extract) -> pl.DataFrame:
-    """What every learner takes part in, under release scope: `#key` and `#item`; maybe no rows."""
+    """What every learner takes part in, where items are linked: `#key`, `#item`; maybe no rows."""
     if not extract.of_grain(LEARNER_COURSE_GRAIN):
         return pl.DataFrame(schema={KEY: pl.Categorical, ITEM: pl.UInt32})
     return item_rows(extract, extract.one(LEARNER_COURSE_GRAIN))

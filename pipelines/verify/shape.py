@@ -161,7 +161,7 @@ def scope(extract: Extract) -> Outcome:
     """The tables are those of the pseudonym scope, and no key joins what it keeps apart."""
     promise = extract.promise
     course = promise.pseudonym_scope == "course"
-    faults = _course_faults(extract) if course else _release_faults(extract)
+    faults = _course_faults(extract) if course else _linking_faults(extract)
     return outcome(faults, f"{promise.pseudonym_scope}, m = {promise.m}")
 
 
@@ -180,14 +180,16 @@ def _course_faults(extract: Extract) -> Iterator[str]:
             yield f"{table.resource.name}: {plural(joined, 'key')} under more than one item"
 
 
-def _release_faults(extract: Extract) -> Iterator[str]:
+def _linking_faults(extract: Extract) -> Iterator[str]:
+    """Release and linked scope: pseudonyms join a learner's items, so knowledge of them counts."""
+    name = f"{extract.promise.pseudonym_scope} scope"
     if extract.promise.m == 1:
-        yield "release scope goes with m = 2, 3 or full"
+        yield f"{name} goes with m = 2, 3 or full"
     if len(extract.of_grain(LEARNER_GRAIN)) != 1:
-        yield "release scope has one learner-level table"
+        yield f"{name} has one learner-level table"
     enrolments = extract.of_grain(LEARNER_COURSE_GRAIN)
     if len(enrolments) > 1:
-        yield "release scope has at most one table of learners and items"
+        yield f"{name} has at most one table of learners and items"
     for table in enrolments:
         if table.resource.of_role(QUASI_IDENTIFIER):
             yield f"{table.resource.name}: quasi-identifiers stand in the learner table only"

@@ -6,6 +6,7 @@ from functools import cache, partial
 from pathlib import Path
 
 from pipelines.verify import anonymity, files, shape
+from pipelines.verify.absent import absent_learners, read_absent
 from pipelines.verify.approval import as_approved, read_approval
 from pipelines.verify.closeness import t_closeness
 from pipelines.verify.diversity import l_diversity
@@ -53,21 +54,28 @@ class Verification:
         return self.promise.k
 
 
-def verify_package(path: Path, approval: Path | None = None) -> Verification:
+def verify_package(
+    path: Path, approval: Path | None = None, absent: Path | None = None
+) -> Verification:
     """Recompute every promise of the package in this folder from its written bytes.
 
     Args:
         path: the folder.
         approval: what the steward approved, to hold roles, k, m, scope and bounds against.
+        absent: the pseudonyms of a learner who must not be in it.
 
     Raises:
-        UnreadablePackageError: the folder is no package that can be read, or the approval none.
+        UnreadablePackageError: the folder is no package that can be read, the approval none, or
+            the pseudonyms are none.
     """
     approved = read_approval(approval) if approval is not None else None
+    missing = read_absent(absent) if absent is not None else None
     package = open_package(path)
     plan = [*_file_checks(package), *_extract_checks(package.extract)]
     if approved is not None:
         plan.append(("approval", partial(as_approved, package.manifest, approved)))
+    if missing is not None:
+        plan.append(("absent-learners", partial(absent_learners, package, missing)))
     return _run(package.extract, plan, approved=approved is not None)
 
 

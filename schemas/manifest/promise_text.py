@@ -1,7 +1,8 @@
 """The JSON of a promise, and of the approval that it is held against.
 
 `recoding`, `protected`, `l`, `t` and `item_limit` came later than the other keys: they are always
-written, and may be left out of what is read, which then promises none of them.
+written, and may be left out of what is read, which then promises none of them. `project` is written
+under linked scope only.
 """
 
 from collections.abc import Mapping
@@ -31,7 +32,7 @@ _SHARED_KEYS: Final = (
     "item",
 )
 _PROMISE_KEYS: Final = (*_SHARED_KEYS, "data_version", "cut_off", "legal_bases")
-_LATER_KEYS: Final = frozenset({"recoding", "protected", "l", "t"})
+_LATER_KEYS: Final = frozenset({"recoding", "protected", "l", "t", "project"})
 
 
 def read_promise(node: Node) -> Promise:
@@ -62,6 +63,7 @@ def promise_json(promise: Promise) -> dict[str, Any]:
     return {
         "format_version": FORMAT_VERSION,
         **{key: getattr(promise, key) for key in _PROMISE_KEYS},
+        **_project_json(promise),
         **_bounds_json(promise),
         "suppression": {
             "limit": promise.suppression_limit,
@@ -99,6 +101,7 @@ def render_approval(approval: Approval) -> str:
     return dump(
         {
             **{key: getattr(approval, key) for key in _SHARED_KEYS},
+            **_project_json(approval),
             **_bounds_json(approval),
             "suppression_limit": approval.suppression_limit,
             "item_suppression_limit": approval.item_suppression_limit,
@@ -111,12 +114,14 @@ def render_approval(approval: Approval) -> str:
 def _shared(node: Node) -> dict[str, Any]:
     """What the promise and the approval both say."""
     m, item, recoding = node.child("m"), node.child("item"), node.optional("recoding")
+    project = node.optional("project")
     return {
         "request_sha256": node.child("request_sha256").text(),
         "release_type": node.child("release_type").text(),
         "k": node.child("k").integer(),
         "m": m.value if isinstance(m.value, str) else m.integer(),
         "pseudonym_scope": node.child("pseudonym_scope").text(),
+        "project": None if project is None else project.text(),
         "access": node.child("access").text(),
         "item": None if item.value is None else item.text(),
         "recoding": "global" if recoding is None else recoding.text(),
@@ -138,6 +143,10 @@ def _bounds_json(value: Promise | Approval) -> Mapping[str, Any]:
         "l": {column: _diversity_json(bound) for column, bound in value.diversity.items()},
         "t": {column: _closeness_json(bound) for column, bound in value.closeness.items()},
     }
+
+
+def _project_json(value: Promise | Approval) -> dict[str, str]:
+    return {} if value.project is None else {"project": value.project}
 
 
 def _columns(node: Node, name: str) -> list[tuple[str, Node]]:

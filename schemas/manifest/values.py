@@ -28,10 +28,14 @@ GRAINS: Final = (LEARNER_GRAIN, LEARNER_COURSE_GRAIN)
 ItemKnowledge = Literal[1, 2, 3, "full"]
 """How many items the attacker knows: up to so many of them, or the whole set."""
 
-_SCOPES = ("course", "release")
+LINKED: Final = "linked"
+"""The pseudonym scope of a project, whose packages tell of the same learners."""
+
+_SCOPES = ("course", "release", LINKED)
 _ACCESS = ("controlled", "public")
 _RECODINGS = ("global", "local")
 _SLUG = re.compile("[a-z0-9._-]+")
+_PROJECT_EXPECTED = "a-z, 0-9, . _ - under linked scope, and there only"
 _ROUNDING = 0.005
 """The suppressed share is rounded to 1%."""
 
@@ -118,7 +122,8 @@ class Promise:
     Attributes:
         k: learners who share a class and what the attacker knows of their items.
         m: how many items that attacker knows.
-        pseudonym_scope: `course`: no pseudonym joins two items; `release`: one a learner.
+        pseudonym_scope: `course`: no pseudonym joins two items; `release`: one a learner, in no
+            other release; `linked`: one a learner in all releases of the project.
         access: `controlled` or `public`.
         item: the item column; None where no table has one.
         maximum_share: sensitive column -> the largest share of one value in a group.
@@ -134,6 +139,8 @@ class Promise:
         closeness: sensitive column -> how near every group is to everybody.
         item_suppression_limit: the share of (learner, item) rows that may be left out for the
             items they would tell; 0 under course scope.
+        project: whose releases linked pseudonyms join, the promise being about all of them; None
+            in every other scope.
     """
 
     release_type: str
@@ -154,6 +161,7 @@ class Promise:
     diversity: Mapping[str, Diversity] = field(default_factory=dict)
     closeness: Mapping[str, Closeness] = field(default_factory=dict)
     item_suppression_limit: float = 0.0
+    project: str | None = None
 
     def __post_init__(self) -> None:
         limit, item_limit = self.suppression_limit, self.item_suppression_limit
@@ -219,6 +227,7 @@ class Approval:
     closeness: Mapping[str, Closeness] = field(default_factory=dict)
     item_suppression_limit: float = 0.0
     domains: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    project: str | None = None
 
     def __post_init__(self) -> None:
         roles = {role for columns in self.tables.values() for role in columns.values()}
@@ -249,6 +258,7 @@ def _common_rules(value: Promise | Approval) -> list[tuple[bool, str, str]]:
         (value.k >= 1, "k", "a number of learners, at least 1"),
         (value.m in get_args(ItemKnowledge), "m", '1, 2, 3 or "full"'),
         (value.pseudonym_scope in _SCOPES, "pseudonym_scope", one_of(_SCOPES)),
+        (_is_project(value.project, value.pseudonym_scope), "project", _PROJECT_EXPECTED),
         (value.access in _ACCESS, "access", one_of(_ACCESS)),
         (value.recoding in _RECODINGS, "recoding", one_of(_RECODINGS)),
         (all(0 < s <= 1 for s in shares.values()), "maximum_share", "shares above 0, at most 1"),
@@ -257,6 +267,12 @@ def _common_rules(value: Promise | Approval) -> list[tuple[bool, str, str]]:
         (all(map(_are_values, protected.values())), "protected", "values, none of them twice"),
         (_SHA256.fullmatch(value.request_sha256) is not None, "request_sha256", "64 hex digits"),
     ]
+
+
+def _is_project(project: str | None, scope: str) -> bool:
+    if project is None:
+        return scope != LINKED
+    return scope == LINKED and _SLUG.fullmatch(project) is not None
 
 
 def _are_values(labels: tuple[str, ...]) -> bool:

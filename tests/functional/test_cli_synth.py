@@ -5,11 +5,13 @@ import polars as pl
 import pytest
 from click.testing import CliRunner
 from polars.testing import assert_frame_equal
-from sqlalchemy import create_engine, inspect
+from sqlalchemy import URL, create_engine, inspect
 
 from pipelines.cli.synth import synth
 from pipelines.errors import OutputError
-from pipelines.governance.rights import create_registry, import_rights
+from pipelines.governance.database import create_registry
+from pipelines.governance.rights import import_rights
+from pipelines.people import EVERY_DUTY, Actor
 from pipelines.synthetic import write_rights, write_world
 from synth.world import make_world
 
@@ -64,10 +66,11 @@ def test_rights_file_can_be_imported(run, tmp_path):
     result = run("--rights-csv", "TMP/rights.csv", "--json")
     rows = json.loads(result.output)["rows"]
     imported = import_rights(
-        create_registry(tmp_path / "registry.sqlite"),
+        create_registry(URL.create("sqlite", database=str(tmp_path / "registry.sqlite"))),
         tmp_path / "rights.csv",
         registry_key=bytes(32),
         received_at=datetime(2024, 1, 1, tzinfo=UTC),
+        actor=Actor("sam", "sam", EVERY_DUTY),
     )
     assert sum(imported.counts.values()) == rows["rights"]
     assert imported.counts["granted"] > 30

@@ -9,8 +9,8 @@ from click.testing import CliRunner
 
 from pipelines.cli.main import main
 from pipelines.demo import REQUEST
-from pipelines.governance.rights import create_registry
-from pipelines.settings import SourceSettings, create_workspace
+from pipelines.governance.database import create_registry
+from pipelines.settings import SourceSettings, create_workspace, find_workspace
 from pipelines.synthetic import write_rights, write_world
 from synth.world import make_world
 from tests.reference.promise import smallest_class
@@ -57,7 +57,7 @@ def test_parquet_and_sqlite_give_the_same_extract(tmp_path: Path):
         n: SourceSettings(family="coursera", location=where) for n, where in locations.items()
     }
     create_workspace(tmp_path / "ws", local=True, sources=sources)
-    create_registry(tmp_path / "ws" / "kohort.sqlite")
+    create_registry(find_workspace(tmp_path / "ws").database)
     write_rights(world, tmp_path / "rights.csv", seed=1)
     workspace = ("--workspace", str(tmp_path / "ws"))
     run("rights", "import", str(tmp_path / "rights.csv"), *workspace)

@@ -10,8 +10,8 @@ from pathlib import Path
 
 import pytest
 
-from pipelines.errors import OutputError
-from pipelines.folders import Target, publish, target, workplace
+from pipelines.errors import OutputError, RegistryError
+from pipelines.folders import Target, publication, target, workplace
 from tests.smallworld import build, consent, make_world, run
 
 
@@ -31,20 +31,29 @@ def test_a_target_that_is_no_new_folder_is_refused(tmp_path: Path, monkeypatch, 
 
 
 def test_a_failed_last_move_takes_everything_back(tmp_path: Path):
-    """If the package can't be moved, neither the steward's files nor the key stay."""
+    """If the package can't be moved, the steward's files don't stay either."""
     to = Target(tmp_path / "absent" / "package", tmp_path / "package.steward")
-    key = tmp_path / "key"
-
-    def keep() -> Path:
-        key.write_bytes(b"k")
-        return key
-
     with (
         pytest.raises(OutputError, match="nothing is released"),
         workplace(tmp_path, Target(tmp_path / "package", to.steward)) as place,
+        publication(place, to),
     ):
-        publish(place, to, keep)
-    assert not key.exists()
+        pytest.fail("the package was moved into a folder that is not there")
+    assert not to.steward.exists()
+    assert leftovers(tmp_path) == []
+
+
+def test_a_release_that_is_not_recorded_disappears_again(tmp_path: Path):
+    """If the registry fails once the folders stand at their target, they go."""
+    to = target(tmp_path / "package")
+    with (
+        pytest.raises(RegistryError),
+        workplace(tmp_path, to) as place,
+        publication(place, to),
+    ):
+        assert to.package.is_dir()
+        raise RegistryError("lost")
+    assert not to.package.exists()
     assert not to.steward.exists()
     assert leftovers(tmp_path) == []
 

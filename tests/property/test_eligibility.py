@@ -11,10 +11,14 @@ from anonymizer.eligibility import (
     RECORD_SCHEMA,
     STRICTNESS,
     State,
+    bearing,
+    decide,
     eligible,
 )
+from anonymizer.endings import ENDING_SCHEMA, until_ended
 from anonymizer.errors import CoreError
 from tests.reference.eligibility import deciding_state
+from tests.reference.eligibility import until_ended as until_ended_slowly
 
 NOW = datetime(2024, 6, 1, tzinfo=UTC)
 POLICY = {
@@ -87,6 +91,111 @@ def test_twin(records, rows, by_item, jurisdictions):
     expected = [pair for pair, state in zip(rows, deciding, strict=True) if state == "granted"]
     assert result.allowed.rows() == expected
     assert result.counts == Counter(deciding)
+
+
+few = {
+    "learner": st.sampled_from(["ann", "ann", "bob", None]),
+    "purpose": st.sampled_from(["research", "research", "*"]),
+    "scope": st.sampled_from(["*", "*", "course:x"]),
+    "state": st.sampled_from(["granted", "withdrawn", "withdrawn", "restricted", "erased"]),
+    "effective_from": instants,
+    "effective_to": st.none() | instants,
+    "received_at": instants,
+    "ends": st.sampled_from([None, "withdrawn", "withdrawn", "restricted", "erased"]),
+}
+histories = st.lists(st.builds(record, **few), max_size=9).map(
+    lambda said: [row | {"id": number} for number, row in enumerate(said)]
+)
+
+
+@settings(deadline=None, max_examples=100)
+@given(histories, st.integers(0, 9), st.randoms())
+def test_ends_twin(records, split, random):
+    """Ends agree with comparing every two records, whatever the parts and the order read."""
+    expected = until_ended_slowly(records, NOW)
+    table = pl.DataFrame(random.sample(records, len(records)), schema=ENDING_SCHEMA)
+    ending = table.filter(pl.col("ends").is_not_null())
+    parts = [table[:split], table[split:]]
+    found = pl.concat(until_ended(part, ending, cut_off=NOW) for part in parts)
+    assert found.schema == RECORD_SCHEMA
+    slow = pl.DataFrame(expected, schema=RECORD_SCHEMA)
+    order = table["id"].to_list()
+    assert found.rows() == [slow.row(number) for number in order]
+    # Ends that begin after the cut-off, and records that are over, change nothing at it.
+    begun = ending.filter(pl.col("effective_from") <= NOW)
+    running = pl.col("effective_to").is_null() | (pl.col("effective_to") > NOW)
+    kept = until_ended(table.filter(running), begun, cut_off=NOW)
+    for item in ("course", None):
+        pairs = PAIRS if item else PAIRS.select("id").unique()
+        results = [
+            eligible(pairs, each, **POLICY, learner="id", item=item) for each in (slow, kept)
+        ]
+        assert results[0].counts == results[1].counts
+
+
+@settings(deadline=None, max_examples=50)
+@given(st.lists(records_, max_size=7), st.integers(0, 7), st.booleans())
+def test_parts_say_what_the_whole_says(records, split, by_item):
+    """What two parts of the records say, in any order, decides as the whole does."""
+    table = pl.DataFrame(records, schema=RECORD_SCHEMA)
+    item = "course" if by_item else None
+    parts = [bearing(part, **POLICY, by_item=by_item) for part in (table[split:], table[:split])]
+    found = decide(PAIRS, pl.concat(parts), learner="id", item=item)
+    whole = eligible(PAIRS, table, **POLICY, learner="id", item=item)
+    assert found.counts == whole.counts
+    assert found.allowed.equals(whole.allowed)
+
+
+def ended(*records, cut_off=NOW):
+    """The permitted pairs of PAIRS under these records, recorded in this order."""
+    rows = [{"ends": None} | row | {"id": number} for number, row in enumerate(records)]
+    table = pl.DataFrame(rows, schema=ENDING_SCHEMA)
+    until = until_ended(table, table, cut_off=cut_off)
+    policy = POLICY | {"cut_off": cut_off}
+    return eligible(PAIRS, until, **policy, learner="id", item="course").allowed.rows()
+
+
+LATER = NOW - timedelta(days=2)
+WITHDRAWN = record(state="withdrawn")
+
+
+@pytest.mark.parametrize(
+    ("later", "permits"),
+    [
+        ({"ends": None}, False),
+        ({"ends": "withdrawn"}, True),
+        ({"ends": "objected"}, False),
+        ({"ends": "withdrawn", "purpose": "*"}, False),
+        ({"ends": "withdrawn", "scope": "course:x"}, False),
+        ({"ends": "withdrawn", "learner": "eve"}, False),
+        ({"ends": "withdrawn", "effective_from": NOW}, True),
+        ({"ends": "withdrawn", "effective_from": NOW + timedelta(seconds=1)}, False),
+        ({"ends": "withdrawn", "received_at": NOW + timedelta(seconds=1)}, False),
+    ],
+)
+def test_consenting_anew(later, permits):
+    """A later grant lifts a withdrawal where it says so, of the same purpose and scope."""
+    grant = record(**{"effective_from": LATER, "received_at": LATER} | later)
+    assert ended(record(), WITHDRAWN, grant) == (ANN if permits else [])
+
+
+def test_only_what_came_before_is_ended():
+    """Withdrawing after having consented anew counts; what a spent record ended stays ended."""
+    grant = record(ends="withdrawn", effective_to=NOW)
+    assert ended(WITHDRAWN, grant, record()) == ANN
+    assert ended(record(), grant, WITHDRAWN) == []
+
+
+def test_what_is_erased_stays_erased():
+    """No record ends an erasure, nor what bears on everybody."""
+    assert ended(record(state="erased"), record(ends="erased")) == []
+    assert ended(record(None, "denied"), record(None, ends="denied")) == []
+
+
+def test_ends_need_their_columns():
+    """Records without number or ends are refused."""
+    with pytest.raises(CoreError, match="'ends'"):
+        until_ended(GOOD, GOOD, cut_off=NOW)
 
 
 def test_every_state_has_a_strictness():

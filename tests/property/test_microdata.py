@@ -13,6 +13,7 @@ from hypothesis import event, given, settings
 from hypothesis import strategies as st
 
 from pipelines.errors import PrivacyError
+from pipelines.frozen import Frozen, merged
 from pipelines.groups import demand_countable
 from pipelines.microdata import anonymize
 from pipelines.plan import make_plan
@@ -308,6 +309,73 @@ def test_what_leaves_keeps_the_promise(bound, people, k, m, recoding, limit, ite
     assert_combinations(tables, k, values)
     assert_labels(tables, frames, plan)
     assert_limits(tables, frames, plan)
+
+
+def assert_no_finer(before, after, frames, plan):
+    """Whoever was in the release before is labelled as then; by global recoding perhaps coarser."""
+    name = "enrolments" if plan.course_scope else "learners"
+    both = before[name].select("learner", *QUASI).unique()
+    both = both.join(after[name].select("learner", *QUASI).unique(), on="learner", suffix="_after")
+    leaves = dict.fromkeys(frames["learners"]["learner"])
+    leaves |= {
+        learner: own for learner, *own in frames["learners"].select("learner", *QUASI).rows()
+    }
+    for learner, *shown in both.iter_rows():
+        for j, ladder in enumerate(plan.quasi_identifiers):
+            leaf = ladder.leaves.index(leaves[learner][j])
+            path = [ladder.label_of(level)[leaf] for level in range(ladder.height + 1)]
+            old, new = shown[j], shown[len(QUASI) + j]
+            assert old == new or (
+                plan.terms.recoding == "global" and new in path[path.index(old) :]
+            )
+
+
+@given(
+    people=crowds(),
+    left=st.sets(st.integers(0, 20), max_size=5),
+    held=st.sets(st.tuples(st.integers(0, 20), st.sampled_from("xyz")), max_size=5),
+    k=st.integers(2, 4),
+    m=st.sampled_from([1, 2, "full"]),
+    recoding=st.sampled_from(["global", "local"]),
+    more=crowds(),
+)
+@settings(deadline=None, max_examples=40)
+def test_what_leaves_later_is_no_finer(people, left, held, k, m, recoding, more):
+    """Some left, some are held and some have come: it keeps its promise, and moves nobody."""
+    plan = plan_for(m, k, limit=0.9, item_limit=0.9, recoding=recoding)
+    frames = frames_of(people + more)
+    newcomers = {f"u{i}" for i in range(len(people), len(people + more))}
+    gone = {f"u{i}" for i in left}
+
+    def without(learners):
+        return {
+            name: frame.filter(~pl.col("learner").is_in(learners)) for name, frame in frames.items()
+        }
+
+    own = pl.DataFrame([(f"u{i}", item) for i, item in held], ["learner", ITEM], orient="row")
+    own = own.cast(pl.String)
+    own = own if plan.course_scope else own.select("learner").unique()
+    remaining = without(gone)
+    try:
+        first = anonymize(without(newcomers), plan)
+        frozen = Frozen.from_text(Frozen.of(first, plan).to_text())
+        again = anonymize(remaining, plan, frozen=frozen, held=own)
+    except PrivacyError:
+        event("refused")
+        return
+    event(f"released, m={m}, {recoding}")
+    assert_groups(again.tables, m, k, None)
+    assert_combinations(again.tables, k, ["final_result", "clicks"])
+    assert_labels(again.tables, remaining, plan)
+    assert_limits(again.tables, remaining, plan)
+    assert_no_finer(first.tables, again.tables, frames, plan)
+    assert again.tables["enrolments"].join(own, on=own.columns).is_empty()
+    fixed = merged([frozen, Frozen.of(again, plan)])
+    rebuilt = Frozen.of(again, plan)
+    assert merged([rebuilt, Frozen(fixed.levels)]).levels == rebuilt.levels
+    for column, bins in rebuilt.values["enrolments"].items():
+        highest = fixed.values["enrolments"][column].of_item
+        assert all(highest[item] == own for item, own in bins.of_item.items())
 
 
 def test_a_class_of_exactly_k_leaves_and_one_of_fewer_does_not():

@@ -15,6 +15,23 @@ ORDER = [
 ]
 
 
+def until_ended(records, cut_off):
+    """Each record with its end, or an earlier one that a later record puts to it."""
+    found = []
+    for old in records:
+        ends = [old["effective_to"]]
+        for new in records:
+            same = all(new[name] == old[name] for name in ("learner", "purpose", "scope"))
+            if old["learner"] is None or old["state"] == "erased" or not same:
+                continue
+            later = new["id"] > old["id"] and new["received_at"] <= cut_off
+            if later and new["ends"] == old["state"]:
+                ends.append(new["effective_from"])
+        end = min((end for end in ends if end is not None), default=None)
+        found.append(old | {"effective_to": end})
+    return found
+
+
 def in_force(record, cut_off):
     """Whether the record is known, begun and not over at the cut-off."""
     if record["received_at"] > cut_off or record["effective_from"] > cut_off:

@@ -22,3 +22,8 @@ def course_pseudonym(key, item, learner):
 def release_pseudonym(key, learner):
     """The pseudonym of one learner in one release."""
     return hmac_sha256(key, b"kohort pseudonym: release\0" + learner.encode("utf-8"))[:16].hex()
+
+
+def linked_pseudonym(key, learner):
+    """The pseudonym of one learner in all releases of a project."""
+    return hmac_sha256(key, b"kohort pseudonym: linked\0" + learner.encode("utf-8"))[:16].hex()

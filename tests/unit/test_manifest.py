@@ -139,6 +139,38 @@ def test_promise_round_trip(m, share):
     assert parse_manifest(render_manifest(manifest)) == manifest
 
 
+LINKED = {"pseudonym_scope": "linked", "project": "completion-study"}
+
+
+def test_linked_scope_names_its_project():
+    """The key stands in the manifest and the approval of linked packages, and in no others."""
+    promise, approval = (dataclasses.replace(each, **LINKED) for each in (PROMISE, APPROVAL))
+    text = render_manifest(dataclasses.replace(MANIFEST, promise=promise))
+    assert json.loads(text)["kohort"]["project"] == "completion-study"
+    assert parse_manifest(text).promise == promise
+    assert parse_approval(render_approval(approval)) == approval
+    assert "project" not in json.loads(render_manifest(MANIFEST))["kohort"]
+    assert "project" not in json.loads(render_approval(APPROVAL))
+
+
+@pytest.mark.parametrize(
+    "said",
+    [
+        {"project": None},
+        {"project": ""},
+        {"project": "a/b"},
+        {"pseudonym_scope": "release"},
+        {"pseudonym_scope": "course", "item_suppression_limit": 0.0},
+    ],
+)
+def test_a_project_goes_with_linked_scope(said):
+    """Linked scope without a project, or a project without linked scope, means nothing."""
+    for value in (PROMISE, APPROVAL):
+        with pytest.raises(ManifestError) as caught:
+            dataclasses.replace(value, **(LINKED | said))
+        assert caught.value.key == "project"
+
+
 def test_approval_round_trip():
     """What is rendered reads back as the same values."""
     assert parse_approval(render_approval(APPROVAL)) == APPROVAL
@@ -211,7 +243,11 @@ KEY = ["resources", 0, "schema", "fields", 0]
         (["kohort", "m"], 1.0, "kohort.m"),
         (["kohort", "m"], "some", "kohort.m"),
         (["kohort", "release_type"], "synthetic", "kohort.release_type"),
-        (["kohort", "pseudonym_scope"], "linked", "kohort.pseudonym_scope"),
+        (["kohort", "pseudonym_scope"], "linked", "kohort.project"),
+        (["kohort", "pseudonym_scope"], "joined", "kohort.pseudonym_scope"),
+        (["kohort", "project"], "study", "kohort.project"),
+        (["kohort", "project"], 7, "kohort.project"),
+        (["kohort", "project"], None, "kohort.project"),
         (["kohort", "access"], "open", "kohort.access"),
         (["kohort", "item"], 1, "kohort.item"),
         (["kohort", "maximum_share"], {"grade": 0}, "kohort.maximum_share"),

@@ -18,19 +18,22 @@ legal_bases = ["consent"]
 """
 
 
-def terms(request: str = REQUEST, policy: str = POLICY):
+def terms(request: str = REQUEST, policy: str = POLICY, waived: frozenset[str] = frozenset()):
     """What a request and a policy promise together."""
     return authorize(
         parse_request(request, subject="request"),
         parse_toml(Policy, policy, subject="policy"),
         small_family(),
+        waived,
     )
 
 
-def refused(request: str = REQUEST, policy: str = POLICY) -> set[str]:
+def refused(
+    request: str = REQUEST, policy: str = POLICY, waived: frozenset[str] = frozenset()
+) -> set[str]:
     """The keys at which the policy refuses."""
     with pytest.raises(SchemaError) as caught:
-        terms(request, policy)
+        terms(request, policy, waived)
     return {violation.key for violation in caught.value.violations}
 
 
@@ -82,6 +85,8 @@ def test_the_policy_refuses_at_the_key(old: str, new: str, key: str):
 
 
 RELEASE = REQUEST.replace('"course"', '"release"')
+LINKED = REQUEST.replace('"course"', '"linked"\nproject = "completion-study"')
+PROJECTS = POLICY + 'projects = ["completion-study"]\n'
 SHARE = "maximum_share = { final_result = 0.8 }"
 ONE_SIDED = 'maximum_share = { final_result = { share = 0.5, values = ["Fail"] } }'
 PROTECTS_FAILURE = POLICY + '[limits.one_sided]\nfinal_result = ["Fail"]\n'
@@ -98,6 +103,7 @@ def stated(*settings: str, text: str = REQUEST, release: str = "") -> str:
     [
         (stated("m = 2"), "m"),
         (stated("m = 1", text=RELEASE), "m"),
+        (stated("m = 1", text=LINKED), "m"),
         (stated("item_suppression_limit = 0.1"), "item_suppression_limit"),
         (stated("item_suppression_limit = 0.6", text=RELEASE), "item_suppression_limit"),
         (stated("l = { clicks = 2 }"), "l.clicks"),
@@ -113,7 +119,7 @@ def stated(*settings: str, text: str = REQUEST, release: str = "") -> str:
 )  # fmt: skip
 def test_privacy_that_the_scope_or_the_columns_do_not_allow(text: str, key: str):
     """Each is refused at its key under `[release.privacy]`, and nothing else is."""
-    assert refused(text) == {f"release.privacy.{key}"}
+    assert refused(text, PROJECTS) == {f"release.privacy.{key}"}
 
 
 @pytest.mark.parametrize(
@@ -226,6 +232,39 @@ def test_release_scope_knows_the_full_set():
     assert terms().m == 1
     assert terms(RELEASE).m == "full"
     assert terms(RELEASE.replace("k = 5", "k = 5\nm = 2")).m == 2
+
+
+def test_linked_scope_knows_what_release_scope_knows():
+    """All items, or fewer where the request says so; rows may be left out for them."""
+    assert terms(LINKED, PROJECTS).m == "full"
+    assert terms(LINKED.replace("k = 5", "k = 5\nm = 3"), PROJECTS).m == 3
+    assert terms(LINKED, PROJECTS).item_suppression_limit == 0.2
+
+
+@pytest.mark.parametrize("policy", [POLICY, POLICY + 'projects = ["another"]\n'])
+def test_only_projects_of_the_policy_are_linked(policy: str):
+    """No project is, where the policy names none."""
+    assert refused(LINKED, policy) == {"release.project"}
+
+
+def test_whether_it_was_approved_is_not_judged_here():
+    """The terms are the same, required or not: approvals are the registry's matter."""
+    assert terms(policy=POLICY.replace("false", "true")) == terms()
+
+
+def test_a_waived_column_gets_no_share():
+    """The policy's maximum share falls away; what the request asks for stays."""
+    waived = frozenset({"final_result"})
+    assert terms(stated(), waived=waived).maximum_share == {}
+    assert terms(stated(SHARE), waived=waived).maximum_share == {"final_result": 0.8}
+    asked = terms(stated("t = { final_result = 0.2 }"), waived=waived)
+    assert (asked.maximum_share, len(asked.closeness)) == ({}, 1)
+
+
+@pytest.mark.parametrize("name", ["gender", "clicks", "nonsense"])
+def test_only_requested_sensitive_columns_are_waived(name: str):
+    """A name that is none of them would waive nothing: it is refused, as a mistake."""
+    assert refused(waived=frozenset({name, "final_result"})) == {"waived"}
 
 
 def test_a_special_category_behind_a_column_raises_k():

@@ -6,8 +6,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from anonymizer.errors import CoreError
-from anonymizer.pseudonyms import CourseScope, ReleaseScope, pseudonym_map
-from tests.reference.pseudonym import course_pseudonym, release_pseudonym
+from anonymizer.pseudonyms import CourseScope, LinkedScope, ReleaseScope, pseudonym_map
+from tests.reference.pseudonym import course_pseudonym, linked_pseudonym, release_pseudonym
 
 KEY = bytes(range(32))
 PAIRS = pl.DataFrame(
@@ -19,7 +19,7 @@ TEXT = st.text(st.characters(codec="utf-8"), max_size=5)
 @settings(deadline=None, max_examples=60)
 @given(st.lists(st.tuples(TEXT, TEXT), max_size=8), st.binary(min_size=32, max_size=32))
 def test_twin(rows, key):
-    """Both scopes write what RFC 2104 written out by hand writes, for any text."""
+    """Every scope writes what RFC 2104 written out by hand writes, for any text."""
     pairs = pl.DataFrame(rows, schema={"id": pl.String, "course": pl.String}, orient="row")
     by_course = pseudonym_map(pairs, CourseScope(), key=key, learner="id", item="course")
     by_release = pseudonym_map(pairs, ReleaseScope(), key=key, learner="id", item=None)
@@ -27,6 +27,8 @@ def test_twin(rows, key):
     assert by_course.rows() == [(a, c, course_pseudonym(key, c, a)) for a, c in distinct]
     learners = dict.fromkeys(a for a, _ in rows)
     assert by_release.rows() == [(a, release_pseudonym(key, a)) for a in learners]
+    linked = pseudonym_map(pairs, LinkedScope(), key=key, learner="id", item=None)
+    assert linked.rows() == [(a, linked_pseudonym(key, a)) for a in learners]
 
 
 def test_shape():
@@ -53,6 +55,15 @@ def test_release_scope_links_courses():
     assert not set(released["pseudonym"]) & set(by_course["pseudonym"])
 
 
+def test_linked_scope_is_no_other():
+    """Under one key, were it used for both, no linked pseudonym is one of a release."""
+    linked, released = (
+        pseudonym_map(PAIRS, scope, key=KEY, learner="id", item=None)["pseudonym"]
+        for scope in (LinkedScope(), ReleaseScope())
+    )
+    assert not set(linked) & set(released)
+
+
 def test_length_prefix():
     """Item and learner cannot trade letters: ("ab", "c") and ("a", "bc") differ."""
     pairs = pl.DataFrame({"course": ["ab", "a"], "id": ["c", "bc"]})
@@ -75,7 +86,8 @@ def test_key_decides():
     [
         ({"key": b"short"}, "expected 32 bytes, got 5"),
         ({"item": None}, "course scope needs the item column"),
-        ({"scope": ReleaseScope()}, "release scope takes None"),
+        ({"scope": ReleaseScope()}, "the other scopes take None"),
+        ({"scope": LinkedScope()}, "the other scopes take None"),
         ({"pairs": PAIRS.with_columns(id=pl.lit(None, pl.String))}, "id: holds nulls"),
         ({"pairs": PAIRS.with_columns(id=pl.lit(7))}, "id: expected text"),
     ],

@@ -59,7 +59,13 @@ def test_a_request_is_read():
         ("0.8", "inf", "release.privacy.maximum_share.final_result"),
         ("0.05", "1.0", "release.privacy.suppression_limit"),
         ("0.8", "1.5", "release.privacy.maximum_share.final_result"),
-        ('"course"', '"linked"', "release.pseudonyms"),
+        ('"course"', '"linked"', "release.project"),
+        ('"course"', '"course"\nproject = "study"', "release.project"),
+        ('"course"', '"release"\nproject = "study"', "release.project"),
+        ('"course"', '"linked"\nproject = "../study"', "release.project"),
+        ('"course"', '"linked"\nproject = "Study"', "release.project"),
+        ('"course"', '"linked"\nproject = "a--b"', "release.project"),
+        ('"course"', f'"linked"\nproject = "{"a" * 61}"', "release.project"),
         ('"course"', '"none"', "release.pseudonyms"),
         ('"microdata"', '"aggregate"', "release.type"),
         ('"microdata"', '"synthetic"', "release.type"),
@@ -169,11 +175,23 @@ def test_statistics_are_named_once_and_whole(statistics: str, key: str):
     assert list(violations(REQUEST.replace(old, f"statistics = {statistics}"))) == [key]
 
 
+def test_linked_pseudonyms_name_their_project():
+    """Lower-case words and numbers with single hyphens; the hash of the request is of it too."""
+    linked = [
+        parse_request(
+            REQUEST.replace('"course"', f'"linked"\nproject = "{name}"'), subject="request"
+        )
+        for name in ("completion-study-2", "another")
+    ]
+    assert [request.release.project for request in linked] == ["completion-study-2", "another"]
+    assert linked[0].sha256() != linked[1].sha256()
+
+
 def test_all_violations_come_at_once():
     """Faults that are told in different ways come together."""
     text = REQUEST.replace("k = 5", "k = 1\nl = { final_result = 1 }").replace("title =", "titel =")
-    text = text.replace('"course"', '"linked"')
-    keys = {"release.privacy.k", L, "titel", "title", "release.pseudonyms"}
+    text = text.replace('"microdata"', '"aggregate"').replace('"course"', '"linked"')
+    keys = {"release.privacy.k", L, "titel", "title", "release.type", "release.project"}
     assert keys <= set(violations(text))
 
 

@@ -1,0 +1,69 @@
+"""Where a record stops because a later one says so: worked out before eligibility is decided.
+
+Records are only ever added. Who consents anew, or whose restriction is lifted, gets a record that
+*ends* a state; a grant that ends nothing lifts nothing, so that a stale grant never beats a
+withdrawal.
+"""
+
+from datetime import datetime
+from typing import Final
+
+import polars as pl
+
+from anonymizer.eligibility import RECORD_SCHEMA, State, check_records
+from anonymizer.errors import CoreError
+
+ENDING_SCHEMA: Final = pl.Schema({"id": pl.Int64(), "ends": pl.String(), **RECORD_SCHEMA})
+"""Records with their number in the order of recording, and the state of earlier records that each
+ends; null: it ends none."""
+
+_SAME: Final = ("learner", "purpose", "scope", "state")
+"""What records that one record ends have in common."""
+
+
+def until_ended(records: pl.DataFrame, ending: pl.DataFrame, *, cut_off: datetime) -> pl.DataFrame:
+    """The records with the end that later records put to them.
+
+    A record that was received by the cut-off and `ends` a state stops the records of lower `id`, of
+    the same learner, purpose and scope, in that state, at its own `effective_from`. Whether it
+    still holds itself plays no part. What is erased is never ended, nor what bears on everybody.
+
+    Args:
+        records: in `ENDING_SCHEMA`; any part of what is on record.
+        ending: all records that may end one of them; in `ENDING_SCHEMA`.
+        cut_off: the instant as of which rights are read; with a time zone.
+
+    Returns:
+        `records` in their order, in `RECORD_SCHEMA`.
+
+    Raises:
+        CoreError: a frame breaks its schema, or the cut-off has no time zone.
+    """
+    for frame in (records, ending):
+        check_records(frame, cut_off)
+        if any(frame.schema.get(name) != ENDING_SCHEMA[name] for name in ("id", "ends")):
+            raise CoreError("records: expected a number 'id' and a text column 'ends'")
+    known = ending.filter(
+        pl.col("received_at") <= pl.lit(cut_off).dt.convert_time_zone("UTC"),
+        pl.col("ends") != State.ERASED,
+    ).select(
+        "learner",
+        "purpose",
+        "scope",
+        pl.col("ends").alias("state"),
+        pl.col("id").alias("_later"),
+        pl.col("effective_from").alias("_end"),
+    )
+    # Nulls meet nothing in a join: a record about everybody is neither ended nor ends one.
+    ends = (
+        records.select("id", *_SAME)
+        .join(known, on=_SAME, how="inner")
+        .filter(pl.col("_later") > pl.col("id"))
+        .group_by("id")
+        .agg(pl.col("_end").min())
+    )
+    return (
+        records.join(ends, on="id", how="left", maintain_order="left")
+        .with_columns(pl.min_horizontal("effective_to", "_end").alias("effective_to"))
+        .select(RECORD_SCHEMA.names())
+    )

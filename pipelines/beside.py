@@ -1,0 +1,174 @@
+"""An extract beside those that are out already: anonymized, held against them, and anew.
+
+Whoever holds several releases of one population sees more than each of them shows. So an extract
+takes over the recode of the live ones, and leaves out whom the gate would see singled out by all of
+them together; see `pipelines.gate`.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import polars as pl
+
+from pipelines.frozen import Frozen, merged
+from pipelines.gate import Shown, left_out
+from pipelines.governance.rights import registry_digests
+from pipelines.governance.tables import NO_ITEM
+from pipelines.microdata import Extract, anonymize
+from pipelines.plan import Plan
+from pipelines.views import LEARNER
+from pipelines.world import World, make_world
+
+CLASS_NUMBER = "class_number"
+_RAW = "_raw"
+
+
+@dataclass(frozen=True, slots=True)
+class Earlier:
+    """A live release: what it shows, and how it was made.
+
+    Attributes:
+        shown: of whom.
+        frozen: the recode; None where it is of another source.
+    """
+
+    shown: Shown
+    frozen: Frozen | None
+
+
+@dataclass(frozen=True, slots=True)
+class Apart:
+    """An extract that may stand beside the live ones.
+
+    Attributes:
+        extract: under raw learner ids.
+        shown: what it adds to what is out already, under the registry's digests.
+        classes: class number -> quasi-identifier -> released label.
+    """
+
+    extract: Extract
+    shown: Shown
+    classes: Mapping[int, Mapping[str, str]]
+
+
+def anonymize_beside(
+    frames: Mapping[str, pl.DataFrame],
+    plan: Plan,
+    earlier: Sequence[Earlier],
+    known_as: pl.DataFrame,
+    *,
+    generator: np.random.Generator,
+) -> Apart:
+    """Anonymize until the gate lets the extract out.
+
+    Args:
+        frames: the permitted rows of the views.
+        plan: hierarchies, models and limits.
+        earlier: every live release of the workspace.
+        known_as: `learner` and `digest`: how the registry knows whom.
+        generator: draws who leaves beside a learner whose right it was to leave.
+
+    Raises:
+        PrivacyError: no recoding keeps suppression within its limits, or the live releases leave
+            no room for this one.
+    """
+    frozen = merged([one.frozen for one in earlier if one.frozen is not None])
+    present = _present(make_world(frames, plan), plan, known_as)
+    held = None
+    while True:
+        extract = anonymize(frames, plan, frozen=frozen, held=held)
+        apart = _apart(extract, plan, known_as)
+        if not earlier:
+            return apart
+        out = left_out(
+            [one.shown for one in earlier], apart.shown, present=present, generator=generator
+        )
+        if out.is_empty():
+            return apart
+        # What was chosen stays: the gate leaves out nothing more where classes are the same.
+        frozen = merged([frozen, Frozen.of(extract, plan)])
+        held = _held([held] if held is not None else [], out, plan, known_as)
+
+
+def _present(world: World, plan: Plan, known_as: pl.DataFrame) -> pl.DataFrame:
+    """Everybody who might be released: `learner` as the registry knows him, and `item`."""
+    learners = world.learners.rows.select(LEARNER)
+    rows = learners.with_columns(pl.lit(NO_ITEM).alias("item"))
+    if world.enrolments is not None:
+        assert plan.item is not None
+        rows = world.enrolments.rows.select(LEARNER, pl.col(plan.item).alias("item"))
+    return _digested(rows, known_as).select(LEARNER, "item").unique()
+
+
+def _digested(rows: pl.DataFrame, known_as: pl.DataFrame) -> pl.DataFrame:
+    return rows.join(known_as, on=LEARNER, how="inner").with_columns(
+        pl.col("digest").alias(LEARNER)
+    )
+
+
+def _held(
+    before: Sequence[pl.DataFrame], out: pl.DataFrame, plan: Plan, known_as: pl.DataFrame
+) -> pl.DataFrame:
+    """Whom to leave out from the start, under raw ids."""
+    raw = known_as.select(pl.col(LEARNER).alias(_RAW), pl.col("digest").alias(LEARNER))
+    named = out.join(raw, on=LEARNER, how="inner")
+    item = [pl.col("item").alias(plan.item)] if plan.course_scope and plan.item else []
+    found = named.select(pl.col(_RAW).alias(LEARNER), *item)
+    return pl.concat([*before, found]).unique()
+
+
+def _apart(extract: Extract, plan: Plan, known_as: pl.DataFrame) -> Apart:
+    """What the extract shows of whom."""
+    names = [hierarchy.name for hierarchy in plan.quasi_identifiers]
+    item = plan.item if plan.request.release.enrolments else None
+    if plan.course_scope:
+        assert item is not None
+        rows = extract.tables["enrolments"].select(LEARNER, pl.col(item).alias("item"), *names)
+    else:
+        rows = extract.tables["learners"].select(LEARNER, *names)
+        if item is None:
+            rows = rows.with_columns(pl.lit(NO_ITEM).alias("item"))
+        else:
+            taken = extract.tables["enrolments"].select(LEARNER, pl.col(item).alias("item"))
+            rows = rows.join(taken, on=LEARNER, how="left").with_columns(
+                pl.col("item").fill_null(NO_ITEM)
+            )
+    labels = rows.select(names).unique().sort(names) if names else pl.DataFrame([{}])
+    numbered = labels.with_row_index(CLASS_NUMBER).with_columns(pl.col(CLASS_NUMBER).cast(pl.Int64))
+    rows = (
+        rows.join(numbered, on=names, how="inner", nulls_equal=True)
+        if names
+        else rows.with_columns(pl.lit(0, pl.Int64).alias(CLASS_NUMBER))
+    )
+    members = _digested(rows, known_as).select(LEARNER, "item", CLASS_NUMBER)
+    classes = (
+        {row.pop(CLASS_NUMBER): row for row in numbered.iter_rows(named=True)} if names else {0: {}}
+    )
+    release = plan.request.release
+    shown = Shown(
+        k=plan.terms.k,
+        m=plan.terms.m,
+        project=release.project,
+        item=item,
+        members=members.unique().sort(pl.all()),
+    )
+    return Apart(extract, shown, classes)
+
+
+def known_as(learners: pl.Series, key: bytes, aliases: pl.DataFrame | None) -> pl.DataFrame:
+    """How the registry knows each learner: `learner` (raw id) and `digest`.
+
+    Args:
+        learners: raw ids, each once.
+        key: the registry's.
+        aliases: `id` and `person`, where a source tells which ids are one person: these share the
+            digest of the person.
+    """
+    people = pl.DataFrame({LEARNER: learners, "person": learners})
+    if aliases is not None:
+        named = aliases.select(pl.col("id").alias(LEARNER), pl.col("person").alias("_person"))
+        people = people.join(named, on=LEARNER, how="left").select(
+            LEARNER, pl.coalesce("_person", "person").alias("person")
+        )
+    return people.select(LEARNER, registry_digests(people["person"], key).alias("digest"))

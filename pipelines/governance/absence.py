@@ -1,0 +1,109 @@
+"""Proof of absence: the pseudonyms that one learner has or would have in a release.
+
+A steward computes them while the key exists, and whoever holds the package can then see for himself
+that none of them is in it: `kohort verify PACKAGE --absent-key FILE`. The file tells nothing of the
+learner to anybody but who holds the package: there it singles him out, so it goes to nobody else.
+"""
+
+import json
+import os
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Final
+
+import polars as pl
+
+from anonymizer.pseudonyms import PSEUDONYM, CourseScope, LinkedScope, ReleaseScope, pseudonym_map
+from pipelines.errors import OutputError, RegistryError
+from pipelines.governance.releases import ReleaseStatus
+from pipelines.keys import project_key, release_key
+from pipelines.packing import package_name
+from pipelines.settings import Workspace
+from pipelines.store import stored
+from schemas.manifest import ITEM, MANIFEST_NAME, Manifest, ManifestError, parse_manifest
+
+ABSENT_FORMAT: Final = "kohort-absent/1"
+
+_LEARNER: Final = "learner"
+_ITEM: Final = "item"
+
+
+def pseudonyms_of(
+    workspace: Workspace, release: ReleaseStatus, ids: Iterable[str], *, package: Path | None
+) -> list[str] | None:
+    """Every pseudonym that a person has, or would have, in a release; sorted.
+
+    Args:
+        workspace: its keys, and the packages that it keeps.
+        release: the release.
+        ids: all canonical ids of the person.
+        package: the release's package, where the workspace no longer keeps it.
+
+    Returns:
+        None where the key is destroyed: nobody can tell any more.
+
+    Raises:
+        RegistryError: the release's package is needed, and not at hand.
+        SettingsError: the key can't be read.
+    """
+    if release.project is not None:
+        key = project_key(workspace.root, release.project)
+    else:
+        key = release_key(workspace.root, release.id)
+    if key is None:
+        return None
+    people = pl.DataFrame({_LEARNER: sorted(ids)}, schema={_LEARNER: pl.String})
+    if release.scope == "course":
+        labels = pl.DataFrame({_ITEM: _items(workspace, release, package)})
+        pairs = people.join(labels, how="cross")
+        named = pseudonym_map(pairs, CourseScope(), key=key, learner=_LEARNER, item=_ITEM)
+    else:
+        scope = ReleaseScope() if release.project is None else LinkedScope()
+        named = pseudonym_map(people, scope, key=key, learner=_LEARNER, item=None)
+    return sorted(named[PSEUDONYM].to_list())
+
+
+def write_absent(file: Path, release_id: str, pseudonyms: list[str] | None) -> None:
+    """Write the file that `kohort verify --absent-key` reads; for its owner's eyes only.
+
+    Raises:
+        OutputError: it exists, or can't be written.
+    """
+    document = {
+        "format": ABSENT_FORMAT,
+        "package": package_name(release_id),
+        "pseudonyms": pseudonyms,
+    }
+    try:
+        descriptor = os.open(file, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+        with os.fdopen(descriptor, "w", encoding="utf-8") as out:
+            out.write(json.dumps(document, indent=2) + "\n")
+    except FileExistsError:
+        raise OutputError(f"{file} exists already; choose another --out, or remove it") from None
+    except OSError as error:
+        raise OutputError(f"{file}: can't be written ({error.strerror})") from None
+
+
+def _items(workspace: Workspace, release: ReleaseStatus, package: Path | None) -> list[str]:
+    """Every item that the package may show."""
+    manifest = _manifest(workspace, release, package)
+    fields = (field for resource in manifest.resources for field in resource.fields)
+    return sorted({label for field in fields if field.role == ITEM for label in field.enum})
+
+
+def _manifest(workspace: Workspace, release: ReleaseStatus, package: Path | None) -> Manifest:
+    if package is None:
+        kept = stored(workspace.root, release.id)
+        if kept is None:
+            raise RegistryError(
+                f"release {release.id}: its package is not kept here any more; name a copy of it "
+                "with --package"
+            )
+        package = kept.package
+    try:
+        manifest = parse_manifest((package / MANIFEST_NAME).read_text(encoding="utf-8"))
+    except (OSError, UnicodeDecodeError, ManifestError):
+        raise RegistryError(f"{package}: not a readable package") from None
+    if manifest.name != package_name(release.id):
+        raise RegistryError(f"{package}: the package of another release than {release.id}")
+    return manifest

@@ -1,0 +1,1 @@
+"""The steps that lay the schema of the workspace's database, each once and in order."""

@@ -1,0 +1,53 @@
+"""Releases: what was built, for whom, whom it shows, and what became of it."""
+
+from pipelines.governance.releases.actions import (
+    confirm,
+    destroy_key,
+    due,
+    expire,
+    recall,
+    share,
+)
+from pipelines.governance.releases.registry import (
+    MEMBER_SCHEMA,
+    failed,
+    members,
+    published,
+    recode_text,
+    release,
+    releases,
+    releases_of,
+    reserve,
+    served_again,
+    served_for,
+)
+from pipelines.governance.releases.state import (
+    NewRelease,
+    ReleaseHappening,
+    ReleaseState,
+    ReleaseStatus,
+)
+
+__all__ = [
+    "MEMBER_SCHEMA",
+    "NewRelease",
+    "ReleaseHappening",
+    "ReleaseState",
+    "ReleaseStatus",
+    "confirm",
+    "destroy_key",
+    "due",
+    "expire",
+    "failed",
+    "members",
+    "published",
+    "recall",
+    "recode_text",
+    "release",
+    "releases",
+    "releases_of",
+    "reserve",
+    "served_again",
+    "served_for",
+    "share",
+]

@@ -1,0 +1,204 @@
+"""What a steward does to a release: recall, expire, confirm, share, destroy its key."""
+
+import re
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from datetime import date, datetime
+from typing import Final
+
+from sqlalchemy import Connection, Engine
+
+from pipelines.errors import RegistryError, RequestError
+from pipelines.governance.actions import record
+from pipelines.governance.database import translated
+from pipelines.governance.releases.registry import happened, only, releases, statuses
+from pipelines.governance.releases.state import ENDED, PUBLIC, Kind, ReleaseState, ReleaseStatus
+from pipelines.people import Actor, Duty
+from schemas.policy import Policy
+from schemas.sharing import recipient_admitted, same_place
+
+_ADDRESS: Final = re.compile(r"[^@\s]+@[^@\s]+")
+
+
+def recall(
+    engine: Engine, id_prefix: str, *, reason: str, actor: Actor, at: datetime
+) -> ReleaseStatus:
+    """Take a release back: it is never given out again, and its recipients must destroy it.
+
+    Raises:
+        RoleError: the actor is no steward.
+        RegistryError: it failed or has ended already, or no reason is given.
+    """
+    said = _reason(reason)
+    with _stewarding(engine, actor) as connection:
+        found = only(connection, id_prefix)
+        # One that is reserved may be of a build that was killed, and its package out or not.
+        if found.state not in {
+            ReleaseState.RESERVED,
+            ReleaseState.SERVED,
+            ReleaseState.SUPERSEDED,
+        }:
+            raise RegistryError(
+                f"release {found.id} is {found.state}; only one that may be out and has not ended "
+                "can be recalled"
+            )
+        happened(connection, found.id, Kind.RECALLED, actor=actor, at=at, reason=said)
+        record(connection, actor, "release.recall", found.id, at=at, detail=said)
+        return only(connection, found.id)
+
+
+def due(engine: Engine, today: date) -> list[ReleaseStatus]:
+    """The releases that may be kept no longer and are neither recalled nor expired yet."""
+    return [one for one in releases(engine) if _is_due(one, today)]
+
+
+def expire(engine: Engine, *, today: date, actor: Actor, at: datetime) -> list[ReleaseStatus]:
+    """End every release that is due; what stays of it in the registry is its tombstone.
+
+    Returns:
+        Those that ended now.
+
+    Raises:
+        RoleError: the actor is no steward.
+    """
+    with _stewarding(engine, actor) as connection:
+        ended = [one.id for one in statuses(connection) if _is_due(one, today)]
+        for each in ended:
+            happened(connection, each, Kind.EXPIRED, actor=actor, at=at)
+            record(connection, actor, "release.expire", each, at=at)
+        return [only(connection, each) for each in ended]
+
+
+def confirm(
+    engine: Engine, id_prefix: str, *, recipient: str, actor: Actor, at: datetime
+) -> ReleaseStatus:
+    """Record that a recipient says that he destroyed every copy he had.
+
+    Raises:
+        RoleError: the actor is no steward.
+        RegistryError: the release is still served, he never had it, or confirmed before.
+    """
+    who = recipient.strip().casefold()
+    with _stewarding(engine, actor) as connection:
+        found = only(connection, id_prefix)
+        if found.state not in ENDED:
+            raise RegistryError(
+                f"release {found.id} is {found.state}; only of one that ended is destruction "
+                "confirmed: recall it first"
+            )
+        if found.access == PUBLIC and who == PUBLIC:
+            raise RegistryError(
+                f"--recipient: release {found.id} is public; what anybody may have, nobody can "
+                "say is destroyed"
+            )
+        if who not in found.recipients:
+            raise RegistryError(
+                f"--recipient: not a recipient of release {found.id}; they are: "
+                f"{', '.join(found.recipients)}"
+            )
+        if who not in found.outstanding:
+            raise RegistryError(f"--recipient: confirmed for release {found.id} before")
+        happened(connection, found.id, Kind.DESTROYED, actor=actor, at=at, recipient=who)
+        record(connection, actor, "release.confirm", found.id, at=at, detail=who)
+        return only(connection, found.id)
+
+
+def share(
+    engine: Engine, id_prefix: str, *, recipient: str, policy: Policy, actor: Actor, at: datetime
+) -> ReleaseStatus:
+    """Record that one more recipient gets a release; he must confirm its destruction one day.
+
+    He is where the researcher is: whose rows may go there was decided in the build.
+
+    Raises:
+        RoleError: the actor is no steward.
+        RegistryError: the release is not served, or public, or he has it already.
+        RequestError: the policy doesn't admit him, or he is elsewhere than the researcher.
+    """
+    who = recipient.strip()
+    with _stewarding(engine, actor) as connection:
+        found = only(connection, id_prefix)
+        if not found.served:
+            raise RegistryError(f"release {found.id} is {found.state}; only a served one is shared")
+        if found.access == PUBLIC:
+            raise RegistryError(f"release {found.id} is public; anybody may have it already")
+        if not _ADDRESS.fullmatch(who):
+            raise RegistryError("ADDRESS: not an address; write one such as r.lee@uni.example")
+        if who.casefold() in found.recipients:
+            raise RegistryError(f"ADDRESS: has release {found.id} already")
+        if not recipient_admitted(policy, who):
+            raise RequestError("ADDRESS: not among the policy's recipients; see policy.toml")
+        if not same_place(policy, found.researcher, who):
+            raise RequestError(
+                f"ADDRESS: the policy has him elsewhere than the researcher of release {found.id}, "
+                "and other rows may go there; have him ask with a request of his own"
+            )
+        name = who.casefold()
+        happened(connection, found.id, Kind.SHARED, actor=actor, at=at, recipient=name)
+        record(connection, actor, "release.share", found.id, at=at, detail=name)
+        return only(connection, found.id)
+
+
+def destroy_key(
+    engine: Engine,
+    id_prefix: str,
+    *,
+    reason: str,
+    actor: Actor,
+    at: datetime,
+    destroy: Callable[[str], None],
+) -> ReleaseStatus:
+    """Destroy the key of a release: nobody computes its pseudonyms from learners' ids any more.
+
+    Args:
+        engine: the registry.
+        id_prefix: how the release's id starts.
+        reason: why.
+        actor: a steward.
+        at: when.
+        destroy: given the release's id, removes its key; nothing is recorded if it fails.
+
+    Raises:
+        RoleError: the actor is no steward.
+        RegistryError: the release has not ended, has no key of its own, its key is destroyed, or
+            no reason is given.
+    """
+    said = _reason(reason)
+    with _stewarding(engine, actor) as connection:
+        found = only(connection, id_prefix)
+        if found.state not in ENDED:
+            raise RegistryError(
+                f"release {found.id} is {found.state}; its key serves rights requests until it has "
+                "ended: recall it first"
+            )
+        if found.project is not None:
+            raise RegistryError(
+                f"release {found.id} is linked: its pseudonyms are made under the key of its "
+                "project, which other releases share"
+            )
+        if found.key_destroyed:
+            raise RegistryError(f"release {found.id}: its key is destroyed already")
+        happened(connection, found.id, Kind.KEY_DESTROYED, actor=actor, at=at, reason=said)
+        record(connection, actor, "release.destroy_key", found.id, at=at, detail=said)
+        changed = only(connection, found.id)
+        destroy(found.id)
+        return changed
+
+
+def _is_due(release: ReleaseStatus, today: date) -> bool:
+    over = {ReleaseState.FAILED, ReleaseState.RECALLED, ReleaseState.EXPIRED}
+    return release.is_past(today) and release.state not in over
+
+
+def _reason(text: str) -> str:
+    if not text.strip():
+        raise RegistryError("--reason: say why, in a few words that name no learner")
+    return text.strip()
+
+
+@contextmanager
+def _stewarding(engine: Engine, actor: Actor) -> Iterator[Connection]:
+    """A transaction of a steward: what it reads, decides and writes goes together."""
+    actor.must_be(Duty.STEWARD)
+    with translated(engine), engine.begin() as connection:
+        yield connection

@@ -1,0 +1,276 @@
+"""The release registry: what was built, for whom, on which data, and which learners it shows.
+
+What a steward does to a release stands in `actions`.
+"""
+
+import json
+import re
+from collections import defaultdict
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict
+from datetime import date, datetime
+from typing import Final
+
+import polars as pl
+from sqlalchemy import ColumnElement, Connection, Engine, RowMapping, insert, select
+
+from pipelines.errors import RegistryError
+from pipelines.governance.actions import record
+from pipelines.governance.bulk import insert_rows, read_frames
+from pipelines.governance.database import translated
+from pipelines.governance.releases.state import (
+    Kind,
+    NewRelease,
+    ReleaseHappening,
+    ReleaseState,
+    ReleaseStatus,
+)
+from pipelines.governance.tables import (
+    RELEASE_ID_LENGTH,
+    Release,
+    ReleaseClass,
+    ReleaseEvent,
+    ReleaseMember,
+)
+from pipelines.people import Actor
+
+MEMBER_SCHEMA: Final = pl.Schema(
+    {"learner": pl.String(), "item": pl.String(), "class_number": pl.Int64()}
+)
+"""One row a member and item: digest, released label (`NO_ITEM` where none), number of the class."""
+
+_PREFIX: Final = re.compile(rf"[0-9a-f]{{1,{RELEASE_ID_LENGTH}}}")
+_COLUMNS: Final = tuple(c for c in Release.__table__.c if c.name != "recode")
+
+
+def reserve(
+    engine: Engine,
+    release: NewRelease,
+    *,
+    members: pl.DataFrame,
+    classes: Mapping[int, Mapping[str, str]],
+    actor: Actor,
+    at: datetime,
+) -> None:
+    """Record a release before its package is published, so that none is out that is not known.
+
+    Args:
+        engine: the registry.
+        release: what was built.
+        members: in `MEMBER_SCHEMA`; each learner and item once.
+        classes: the number of a class -> the released label of each quasi-identifier.
+        actor: who builds.
+        at: when.
+
+    Raises:
+        ValueError: the members have another shape, or are in classes that are not given.
+        RegistryError: the registry can't be written, or has a release of that id.
+    """
+    if members.schema != MEMBER_SCHEMA:
+        raise ValueError("members: expected the columns of MEMBER_SCHEMA")
+    if not members["class_number"].is_in(list(classes)).all(ignore_nulls=False):
+        raise ValueError("members: a class_number is not among the classes")
+    row = asdict(release) | {
+        "m": str(release.m),
+        "jurisdictions": json.dumps(release.jurisdictions),
+        "recode": release.frozen_text,
+    }
+    del row["frozen_text"]
+    labels = ((release.id, n, json.dumps(label)) for n, label in classes.items())
+    # In the order of the key: quicker to write and to read, and no order of the source is kept.
+    shown = ((release.id, *one) for one in members.sort("learner", "item").iter_rows())
+    with translated(engine), engine.begin() as connection:
+        connection.execute(insert(Release), [row])
+        insert_rows(connection, ReleaseClass.__table__, ("release", "number", "labels"), labels)
+        insert_rows(connection, ReleaseMember.__table__, ("release", *MEMBER_SCHEMA), shown)
+        happened(connection, release.id, Kind.RESERVED, actor=actor, at=at)
+        record(connection, actor, "release.reserve", release.id, at=at)
+
+
+def published(
+    engine: Engine, release_id: str, *, actor: Actor, at: datetime, supersedes: Sequence[str]
+) -> None:
+    """Record that a reserved release is out, in place of earlier ones.
+
+    Args:
+        engine: the registry.
+        release_id: which.
+        actor: who built it.
+        at: when.
+        supersedes: ids of releases of the same request; those that are no longer served stay as
+            they are.
+
+    Raises:
+        RegistryError: it is not reserved, or one of the earlier is of another request.
+    """
+    with translated(engine), engine.begin() as connection:
+        new = _reserved(connection, release_id)
+        for earlier in (only(connection, each) for each in supersedes):
+            if earlier.request != new.request:
+                raise RegistryError(
+                    f"release {earlier.id} is of another request than {new.id}: it stays served; "
+                    "this is a fault of kohort: please report it"
+                )
+            if earlier.served:
+                happened(connection, earlier.id, Kind.SUPERSEDED, actor=actor, at=at)
+                record(
+                    connection, actor, "release.supersede", earlier.id, at=at, detail=f"by {new.id}"
+                )
+        happened(connection, new.id, Kind.PUBLISHED, actor=actor, at=at)
+        record(connection, actor, "release.publish", new.id, at=at)
+
+
+def failed(engine: Engine, release_id: str, *, actor: Actor, at: datetime) -> None:
+    """Record that nothing of a reserved release left the folder it was built in.
+
+    Raises:
+        RegistryError: it is not reserved.
+    """
+    with translated(engine), engine.begin() as connection:
+        _reserved(connection, release_id)
+        happened(connection, release_id, Kind.FAILED, actor=actor, at=at)
+        record(connection, actor, "release.fail", release_id, at=at)
+
+
+def releases(engine: Engine) -> list[ReleaseStatus]:
+    """Every release, oldest first."""
+    with translated(engine), engine.connect() as connection:
+        return statuses(connection)
+
+
+def release(engine: Engine, id_prefix: str) -> ReleaseStatus:
+    """The one release whose id starts so.
+
+    Raises:
+        RegistryError: there is none, or more than one.
+    """
+    with translated(engine), engine.connect() as connection:
+        return only(connection, id_prefix)
+
+
+def releases_of(engine: Engine, digests: Sequence[str]) -> list[ReleaseStatus]:
+    """The releases that show a learner; those that failed never did.
+
+    Args:
+        engine: the registry.
+        digests: of every id of one person.
+    """
+    shown = select(ReleaseMember.release).where(ReleaseMember.learner.in_(digests))
+    with translated(engine), engine.connect() as connection:
+        found = statuses(connection, Release.id.in_(shown))
+    return [one for one in found if one.state is not ReleaseState.FAILED]
+
+
+def served_for(engine: Engine, request_sha256: str) -> list[ReleaseStatus]:
+    """The releases of a request that are served now: what a new one supersedes."""
+    with translated(engine), engine.connect() as connection:
+        return [
+            one for one in statuses(connection, Release.request == request_sha256) if one.served
+        ]
+
+
+def served_again(
+    engine: Engine, *, request_sha256: str, inputs_sha256: str, today: date
+) -> ReleaseStatus | None:
+    """The release that answers the same request on the same inputs; the newest.
+
+    One that was recalled, superseded or expired, or may be kept no longer, is never it.
+    """
+    same = [one for one in served_for(engine, request_sha256) if one.inputs_sha256 == inputs_sha256]
+    return next((one for one in reversed(same) if not one.is_past(today)), None)
+
+
+def members(engine: Engine, release_id: str) -> pl.DataFrame:
+    """Whom a release shows, with which items, in which class; in `MEMBER_SCHEMA`, in no order."""
+    table = ReleaseMember.__table__
+    query = select(*(table.c[name] for name in MEMBER_SCHEMA)).where(table.c.release == release_id)
+    with translated(engine), engine.connect() as connection:
+        frames = list(read_frames(connection, query, MEMBER_SCHEMA))
+    return pl.concat([pl.DataFrame(schema=MEMBER_SCHEMA), *frames])
+
+
+def recode_text(engine: Engine, release_id: str) -> str:
+    """The frozen recode of a release, as JSON.
+
+    Raises:
+        RegistryError: there is no such release.
+    """
+    with translated(engine), engine.connect() as connection:
+        text = connection.scalar(select(Release.recode).where(Release.id == release_id))
+    if text is None:
+        raise RegistryError(f"there is no release {release_id}; see `kohort release list`")
+    return text
+
+
+def statuses(connection: Connection, *criteria: ColumnElement[bool]) -> list[ReleaseStatus]:
+    """The releases that meet all criteria, with their events; oldest first."""
+    rows = connection.execute(
+        select(*_COLUMNS).where(*criteria).order_by(Release.created_at, Release.id)
+    ).mappings()
+    events = connection.execute(
+        select(
+            ReleaseEvent.release,
+            ReleaseEvent.kind,
+            ReleaseEvent.at,
+            ReleaseEvent.actor,
+            ReleaseEvent.recipient,
+            ReleaseEvent.reason,
+        )
+        .join(Release, Release.id == ReleaseEvent.release)
+        .where(*criteria)
+        .order_by(ReleaseEvent.id)
+    )
+    of: defaultdict[str, list[ReleaseHappening]] = defaultdict(list)
+    for release_id, kind, at, actor, recipient, reason in events:
+        of[release_id].append(ReleaseHappening(Kind(kind), at, actor, recipient, reason))
+    return [_status(row, of[row["id"]]) for row in rows]
+
+
+def only(connection: Connection, id_prefix: str) -> ReleaseStatus:
+    """As `release`, inside a transaction that then decides on what it reads."""
+    found = []
+    if _PREFIX.fullmatch(id_prefix):
+        found = statuses(connection, Release.id.startswith(id_prefix))
+    if not found:  # what was typed stays unsaid: it may be a learner's id, by mistake
+        raise RegistryError(
+            "RELEASE: no release has an id that starts so; see `kohort release list`"
+        )
+    if len(found) > 1:
+        raise RegistryError(
+            f"RELEASE: {len(found)} releases have an id that starts with {id_prefix}; write more"
+        )
+    return found[0]
+
+
+def happened(
+    connection: Connection,
+    release_id: str,
+    kind: Kind,
+    *,
+    actor: Actor,
+    at: datetime,
+    recipient: str | None = None,
+    reason: str | None = None,
+) -> None:
+    """Add an event to a release; in the transaction that decided on it."""
+    row = {"release": release_id, "kind": kind.value, "at": at, "actor": actor.name}
+    connection.execute(insert(ReleaseEvent), [{**row, "recipient": recipient, "reason": reason}])
+
+
+def _reserved(connection: Connection, release_id: str) -> ReleaseStatus:
+    found = only(connection, release_id)
+    if found.state is not ReleaseState.RESERVED:
+        raise RegistryError(
+            f"release {found.id} is {found.state}, where reserved was expected; build anew"
+        )
+    return found
+
+
+def _status(row: RowMapping, events: Sequence[ReleaseHappening]) -> ReleaseStatus:
+    m = row["m"]
+    parsed = {
+        "m": m if m == "full" else int(m),
+        "jurisdictions": tuple(json.loads(row["jurisdictions"])),
+        "events": tuple(events),
+    }
+    return ReleaseStatus(**(dict(row) | parsed))

@@ -1,0 +1,215 @@
+"""What becomes of a package that was built: held against others, recorded, and made to appear.
+
+A release is recorded before it appears: one that was cut off in between counts as live until a
+steward says otherwise, and no package is out that the registry does not know.
+"""
+
+from collections.abc import Callable
+from contextlib import suppress
+from pathlib import Path
+
+from sqlalchemy import Engine
+
+from pipelines.beside import Apart, Earlier
+from pipelines.errors import PrivacyError, RegistryError
+from pipelines.folders import Target, Workplace, publication
+from pipelines.frozen import Frozen
+from pipelines.gate import Shown
+from pipelines.governance.releases import (
+    NewRelease,
+    ReleaseStatus,
+    failed,
+    members,
+    published,
+    recode_text,
+    release,
+    releases,
+    reserve,
+    served_for,
+)
+from pipelines.keys import (
+    KEY_BYTES,
+    destroy_release_key,
+    make_project_key,
+    store_release_key,
+)
+from pipelines.packing import Building, Packed
+from pipelines.people import Actor
+from pipelines.plan import Plan
+from pipelines.settings import Workspace
+from pipelines.steward import APPROVAL_FILE
+from pipelines.store import Stored, copy_to, discard, discard_ended, keep, package_digest, stored
+from pipelines.verify import Verification, verify_package, verify_union
+from schemas.sharing import expires_on
+
+
+def earlier_releases(registry: Engine, plan: Plan) -> list[Earlier]:
+    """Every live release of the workspace: what is out shows learners, whoever asked for it.
+
+    Raises:
+        PrivacyError: the project is one of another source: its key would give two learners one
+            pseudonym.
+        RegistryError: the registry can't be read.
+    """
+    live = [one for one in releases(registry) if one.live]
+    request = plan.request
+    others = {one.source for one in live if one.project and one.project == request.release.project}
+    if others - {request.source}:
+        raise PrivacyError(
+            f"release.project: {request.release.project} links extracts of another source; name "
+            "another project"
+        )
+    return [
+        Earlier(
+            shown=Shown(
+                k=one.k,
+                m=one.m,
+                project=one.project,
+                item=one.item,
+                members=members(registry, one.id),
+            ),
+            frozen=(
+                Frozen.from_text(recode_text(registry, one.id))
+                if one.source == plan.request.source
+                else None
+            ),
+        )
+        for one in live
+    ]
+
+
+def release_key_for(plan: Plan, root: Path, randomness: Callable[[int], bytes]) -> bytes:
+    """The key of the pseudonyms: the project's in linked scope, else a new one."""
+    project = plan.request.release.project
+    return randomness(KEY_BYTES) if project is None else make_project_key(root, project, randomness)
+
+
+def verified(place: Workplace, plan: Plan, registry: Engine, root: Path) -> Verification:
+    """The checker's word on the written package, alone and with those that it is linked to.
+
+    Raises:
+        PrivacyError: the package breaks a promise, alone or on the union.
+    """
+    found = verify_package(place.package, place.steward / APPROVAL_FILE)
+    if not found.ok:
+        failing = ", ".join(check.name for check in found.checks if not check.ok)
+        raise PrivacyError(
+            f"the checker refuses what was built ({failing}); nothing is released; "
+            "this is a fault of kohort: please report it"
+        )
+    if linked := _linked(plan, registry, root):
+        union = verify_union([*linked, place.package])
+        if not union.ok:
+            failing = ", ".join(check.name for check in union.checks if not check.ok)
+            raise PrivacyError(
+                f"linked with the other releases of its project it breaks the promise ({failing}); "
+                "recall one of them and have its destruction confirmed, or ask for less"
+            )
+    return found
+
+
+def give_again(
+    release: ReleaseStatus, workspace: Workspace, place: Workplace, to: Target
+) -> Verification:
+    """The recorded package once more, verified anew.
+
+    Raises:
+        RegistryError: the stored copy is missing or was changed.
+        PrivacyError: it breaks its promise.
+    """
+    kept = _stored(workspace.root, release.id)
+    copy_to(kept, place.package, place.steward, package_sha256=release.package_sha256)
+    found = verify_package(place.package, place.steward / APPROVAL_FILE)
+    if not found.ok:
+        raise PrivacyError("the stored copy breaks its promise; recall the release")
+    with publication(place, to):
+        return found
+
+
+def publish(
+    building: Building,
+    apart: Apart,
+    packed: Packed,
+    *,
+    workspace: Workspace,
+    registry: Engine,
+    place: Workplace,
+    to: Target,
+    actor: Actor,
+) -> None:
+    """Record a release, then let it appear; or neither.
+
+    Raises:
+        RegistryError: the registry can't be written.
+        OSError: the target can't be written.
+    """
+    new, root = _new_release(building, apart, packed, place, workspace), workspace.root
+    before = served_for(registry, building.plan.request.sha256())
+    reserve(registry, new, members=apart.shown.members, classes=apart.classes, actor=actor,
+            at=building.now)  # fmt: skip
+    try:
+        if new.project is None:
+            store_release_key(root, new.id, packed.key)
+        keep(root, new.id, place.package, place.steward)
+        with publication(place, to):
+            published(
+                registry, new.id, actor=actor, at=building.now, supersedes=[r.id for r in before]
+            )
+    except BaseException:
+        discard(root, new.id)
+        destroy_release_key(root, new.id)
+        with suppress(RegistryError):  # then it stays recorded, and counts as live
+            failed(registry, new.id, actor=actor, at=building.now)
+        raise
+    for one in before:
+        discard_ended(root, release(registry, one.id))
+
+
+def _linked(plan: Plan, registry: Engine, root: Path) -> list[Path]:
+    """The packages of the live releases of the same project, which are kept until destroyed."""
+    project = plan.request.release.project
+    if project is None:
+        return []
+    live = [one for one in releases(registry) if one.live and one.project == project]
+    # A copy is kept before a package appears: one that is reserved without a copy never did.
+    out = (one for one in live if one.state != "reserved" or stored(root, one.id) is not None)
+    return [_stored(root, one.id).package for one in out]
+
+
+def _stored(root: Path, release: str) -> Stored:
+    found = stored(root, release)
+    if found is None:
+        raise RegistryError(
+            f"release {release}: the workspace's copy is missing; restore releases/ from your "
+            "backup, or recall the release"
+        )
+    return found
+
+
+def _new_release(
+    building: Building, apart: Apart, packed: Packed, place: Workplace, workspace: Workspace
+) -> NewRelease:
+    plan, request = building.plan, building.plan.request
+    return NewRelease(
+        id=building.release,
+        request=request.sha256(),
+        title=request.title,
+        researcher=request.researcher,
+        purpose=request.purpose,
+        source=request.source,
+        family=plan.family.family,
+        access=request.release.access,
+        scope=request.release.pseudonyms,
+        project=request.release.project,
+        k=plan.terms.k,
+        m=plan.terms.m,
+        item=apart.shown.item,
+        jurisdictions=building.rights.jurisdictions,
+        inputs_sha256=building.inputs,
+        data_version=packed.promise.data_version,
+        package_sha256=package_digest(place.package),
+        frozen_text=Frozen.of(apart.extract, plan).to_text(),
+        cut_off=building.now,
+        created_at=building.now,
+        expires_on=expires_on(workspace.policy, request.release.access, building.now.date()),
+    )

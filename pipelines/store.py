@@ -1,0 +1,143 @@
+"""The workspace's own copy of every package that is served: what the same request gets again."""
+
+import hashlib
+import os
+import re
+import shutil
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Final, NamedTuple
+
+from pipelines.errors import OutputError, RegistryError
+from pipelines.governance.releases import ReleaseStatus
+from schemas.manifest import CHECKSUMS_NAME
+
+_FOLDER: Final = "releases"
+_LINE: Final = re.compile(r"([0-9a-f]{64})  (.+)")
+
+
+class Stored(NamedTuple):
+    """The folders of one kept release; for their owner's eyes only."""
+
+    package: Path
+    steward: Path
+
+
+def keep(root: Path, release_id: str, package: Path, steward: Path) -> None:
+    """Copy a package and its steward's files into the workspace: both, or nothing.
+
+    Raises:
+        OutputError: they can't be copied, or the release is kept already.
+    """
+    folder = _folder(root, release_id)
+    with _writing(folder):
+        if folder.exists():
+            raise OutputError(f"{folder} exists already; discard it, or build anew")
+        folder.parent.mkdir(mode=0o700, exist_ok=True)
+        # What a killed build leaves under this name, the next one sweeps: see folders.py.
+        made = Path(tempfile.mkdtemp(prefix=f".kohort-store-{os.getpid()}-", dir=root))
+        try:
+            shutil.copytree(package, made / "package")
+            shutil.copytree(steward, made / "steward")
+            made.rename(folder)
+        finally:
+            shutil.rmtree(made, ignore_errors=True)
+
+
+def stored(root: Path, release_id: str) -> Stored | None:
+    """Where a release is kept; None if it is not."""
+    folder = _folder(root, release_id)
+    return Stored(folder / "package", folder / "steward") if folder.is_dir() else None
+
+
+def copy_to(kept: Stored, package: Path, steward: Path, *, package_sha256: str) -> None:
+    """Copy a kept release into two empty folders.
+
+    Args:
+        kept: the release.
+        package: an empty folder.
+        steward: an empty folder.
+        package_sha256: of the package, as the registry has it.
+
+    Raises:
+        RegistryError: the stored package is not the one that was released.
+        OutputError: it can't be copied.
+    """
+    with _writing(package):
+        shutil.copytree(kept.package, package, symlinks=True, dirs_exist_ok=True)
+        shutil.copytree(kept.steward, steward, symlinks=True, dirs_exist_ok=True)
+        if not _is_whole(package, package_sha256):
+            raise RegistryError(
+                f"{kept.package}: the stored copy was changed; restore it from your backup, or "
+                "recall the release and build anew"
+            )
+
+
+def discard(root: Path, release_id: str) -> None:
+    """Remove the kept copy of a release, if there is one.
+
+    Raises:
+        OutputError: it can't be removed.
+    """
+    folder = _folder(root, release_id)
+    try:
+        shutil.rmtree(folder)
+    except FileNotFoundError:
+        return
+    except OSError as error:
+        raise OutputError(
+            f"{folder}: can't be removed ({error.strerror}); remove it yourself"
+        ) from None
+
+
+def discard_ended(root: Path, ended: ReleaseStatus) -> None:
+    """Remove the kept copy of a release that ended, if there is one.
+
+    Linked releases are checked on their union while they are live, so theirs stays until then.
+
+    Raises:
+        OutputError: it can't be removed.
+    """
+    if ended.project is None or not ended.live:
+        discard(root, ended.id)
+
+
+def package_digest(package: Path) -> str:
+    """The SHA-256 of a package: of its list of checksums, which covers every other file."""
+    return _sha256(package / CHECKSUMS_NAME)
+
+
+def _folder(root: Path, release_id: str) -> Path:
+    return root / _FOLDER / release_id
+
+
+def _is_whole(package: Path, package_sha256: str) -> bool:
+    """Whether the list is the one that was released, and the files are those of the list."""
+    if not (package / CHECKSUMS_NAME).is_file() or package_digest(package) != package_sha256:
+        return False
+    text = (package / CHECKSUMS_NAME).read_text(encoding="utf-8")
+    listed = {path: digest for digest, path in _LINE.findall(text)}
+    # A link is no file of a package, whatever it leads to.
+    others = [path for path in package.rglob("*") if path.is_symlink() or not path.is_dir()]
+    if any(path.is_symlink() for path in others):
+        return False
+    present = {path.relative_to(package).as_posix(): _sha256(path) for path in others}
+    del present[CHECKSUMS_NAME]
+    return present == listed
+
+
+def _sha256(path: Path) -> str:
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+@contextmanager
+def _writing(place: Path) -> Iterator[None]:
+    try:
+        yield
+    except shutil.Error:  # of several files at once; its text lists them all
+        raise OutputError(f"{place}: can't copy the package there") from None
+    except OSError as error:
+        raise OutputError(f"{place}: can't copy the package there ({error.strerror})") from None

@@ -1,0 +1,54 @@
+"""What a release was made from, as hashes: the same inputs give the same release.
+
+The data version is the hash of source content, eligible set, policy, declarations and recode. All
+but the recode is known before anything is anonymized: by it a recorded release is found again.
+"""
+
+import hashlib
+import json
+from collections.abc import Mapping
+
+import polars as pl
+
+from pipelines.microdata import Extract
+from pipelines.permitted import Permitted
+from pipelines.plan import Plan
+from pipelines.sources.staging import Staged
+from schemas.policy import Policy, policy_sha256
+
+
+def inputs_sha256(
+    staged: Staged, rights: Permitted, plan: Plan, policy: Policy, waived: frozenset[str]
+) -> str:
+    """The hash of everything that a release is made from.
+
+    Args:
+        staged: the source's content.
+        rights: the eligible set, known by a keyed digest.
+        plan: declarations and hierarchies.
+        policy: as it stands.
+        waived: the columns that the approval leaves without a bound.
+    """
+    ladders = (*plan.quasi_identifiers, *plan.learner_ladders, *plan.enrolment_ladders)
+    return _sha256(
+        {
+            "source": {name: table.sha256 for name, table in sorted(staged.tables.items())},
+            "eligible": rights.digest,
+            "policy": policy_sha256(policy),
+            "waived": sorted(waived),
+            "family": plan.family.model_dump(mode="json"),
+            "hierarchies": [
+                (h.name, h.labels, [level.tolist() for level in h.levels]) for h in ladders
+            ],
+        }
+    )
+
+
+def data_version(inputs: str, extract: Extract) -> str:
+    """The hash of a release's inputs and of the recode that was made for it."""
+    recode = [extract.recoded.tuples.sort(pl.all()).rows(), extract.levels]
+    return _sha256({"inputs": inputs, "recode": recode})
+
+
+def _sha256(parts: Mapping[str, object]) -> str:
+    return hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()
