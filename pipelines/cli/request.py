@@ -37,7 +37,10 @@ def request() -> None:
     """
 
 
-@request.command(epilog="Example: kohort request new request.toml --source oulad")
+@request.command(
+    epilog="Example: kohort request new request.toml --source oulad",
+    short_help="Write a request to start from.",
+)
 @file_argument
 @click.option("--source", required=True, metavar="NAME", help="A source of the workspace.")
 @click.option(
@@ -68,7 +71,10 @@ def new(file: Path, *, source: str, release_type: str, workspace: Path) -> None:
     click.echo(f"next: kohort request check {file}")
 
 
-@request.command(epilog="Example: kohort request check request.toml")
+@request.command(
+    epilog="Example: kohort request check request.toml",
+    short_help="Check a request against the policy.",
+)
 @file_argument
 @workspace_option
 @json_option
@@ -100,7 +106,10 @@ def check(file: Path, *, workspace: Path, as_json: bool) -> None:
     click.echo(f"approval: {standing(submission, file, required=required)}")
 
 
-@request.command(epilog="Example: kohort request submit request.toml --as r.lee@uni.example")
+@request.command(
+    epilog="Example: kohort request submit request.toml --as r.lee@uni.example",
+    short_help="Put a request before the stewards.",
+)
 @file_argument
 @workspace_option
 @as_option
@@ -125,7 +134,8 @@ def submit(file: Path, *, workspace: Path, claimed: str | None, as_json: bool) -
 
 @request.command(
     epilog='Example: kohort request approve 3fa9c1d2 --reason "ethics board, 12 May" '
-    "--as s.ahn@platform.example"
+    "--as s.ahn@platform.example",
+    short_help="Let a submitted request be built.",
 )
 @id_argument
 @reason_option
@@ -173,7 +183,8 @@ def approve(
 
 @request.command(
     epilog='Example: kohort request reject 3fa9c1d2 --reason "ask for fewer columns" '
-    "--as s.ahn@platform.example"
+    "--as s.ahn@platform.example",
+    short_help="Refuse a request, or revoke its approval.",
 )
 @id_argument
 @reason_option
@@ -196,7 +207,10 @@ def reject(
     _say_state(sha256, "rejected", as_json=as_json)
 
 
-@request.command(epilog="Example: kohort request withdraw 3fa9c1d2 --as r.lee@uni.example")
+@request.command(
+    epilog="Example: kohort request withdraw 3fa9c1d2 --as r.lee@uni.example",
+    short_help="Take a request back.",
+)
 @id_argument
 @workspace_option
 @as_option
@@ -212,7 +226,9 @@ def withdraw(id_or_file: str, *, workspace: Path, claimed: str | None, as_json: 
     _say_state(sha256, "withdrawn", as_json=as_json)
 
 
-@request.command("list", epilog="Example: kohort request list --state submitted")
+@request.command(
+    "list", epilog="Example: kohort request list --state submitted", short_help="List requests."
+)
 @click.option("--state", type=click.Choice(_STATES), help="Of this state only.")
 @workspace_option
 @json_option
@@ -231,7 +247,10 @@ def list_(*, state: str | None, workspace: Path, as_json: bool) -> None:
         click.echo(f"{short}  {each.state:9}  {since}  {each.researcher}  {each.title}")
 
 
-@request.command(epilog="Example: kohort request show 3fa9c1d2")
+@request.command(
+    epilog="Example: kohort request show 3fa9c1d2",
+    short_help="Show a request and what became of it.",
+)
 @id_argument
 @workspace_option
 @json_option

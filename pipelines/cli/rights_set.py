@@ -162,6 +162,12 @@ def _state(
     set_state(open_registry(place.database), digests, statement, actor=actor, at=now)
     if person.doubt is not None:
         click.echo(f"Warning: {person.doubt}", err=True)
+    if statement.purpose not in {"*", *map(str.casefold, place.policy.purposes)}:
+        click.echo(
+            "Warning: the policy has no such purpose: what restricts it restricts every one, and "
+            "a grant for it counts for none",
+            err=True,
+        )
     _answer(statement, len(digests), as_json=as_json)
 
 

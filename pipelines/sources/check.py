@@ -95,7 +95,7 @@ def _declared(family: Family, name: str, source: Source, partner: str | None) ->
         bound = bind(family, name, source, partner)
         if bound.raw is None:
             return TableReport(name, "absent", optional=optional, viewed=_is_viewed(family, name))
-        rows = _count(bound.raw)
+        rows = _count(bound.raw, list(bound.columns.values())[:1])
     except SourceError as error:
         return TableReport(name, "unreadable", problem=str(error), optional=optional)
     if is_headless(len(bound.raw.columns()) - len(bound.undeclared), len(bound.undeclared)):
@@ -137,8 +137,9 @@ def _direct_identifiers(bound: Bound) -> tuple[str, ...]:
     return tuple(f for c, f in bound.columns.items() if roles[c] is Role.DIRECT_IDENTIFIER)
 
 
-def _count(raw: RawTable) -> int:
-    reading = raw.read(raw.columns()[:1])
+def _count(raw: RawTable, known: list[str]) -> int:
+    # A column that is not declared may be of a type that is not read.
+    reading = raw.read(known or raw.columns()[:1])
     return sum(batch.height for batch in reading.batches) + len(reading.ragged)
 
 

@@ -198,11 +198,17 @@ def test_what_learners_ask(world, words, state):
 def test_show_tells_all_that_is_held(world):
     """Every record, the state it makes, where the learner stands, and who has which release."""
     build(world)
-    of(world, "object", "--purpose", "teaching", "--note", "by letter")
+    said = of(world, "object", "--purpose", "teaching", "--note", "by letter")
+    assert "the policy has no such purpose" in said
     told = of(world, "show")
-    for words in ("granted: purpose research; scope *; legal basis consent; jurisdiction GB",
-                  "objected: purpose teaching", "note by letter", "small, research: granted",
-                  "small: people.id: 1", "Results by region, for research; held by r.lee@uni"):  # fmt: skip
+    for words in (
+        "granted: purpose research; scope *; legal basis consent; jurisdiction GB",
+        "objected: purpose teaching",
+        "note by letter",
+        "small, research: objected",
+        "small: people.id: 1",
+        "Results by region, for research; held by r.lee@uni.example",
+    ):
         assert words in told
     held = json.loads(of(world, "show", "--json"))
     assert [record["state"] for record in held["records"]] == ["granted", "objected"]

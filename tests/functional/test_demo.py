@@ -31,13 +31,31 @@ def classes(package: Path) -> int:
     return smallest_class(tables, scope="course", quasi=QUASI, item="course_id")
 
 
-def test_the_demo_ends_in_a_verified_package(tmp_path: Path):
-    """It prints where the package lies and what it promises, and the promise recounts."""
+def test_the_demo_walks_the_whole_story(tmp_path: Path):
+    """From consent over a refusal, an approval and an erasure to a package that recounts."""
     output = run("demo", "--out", str(tmp_path / "demo"), "--learners", "2000")
-    assert str(tmp_path / "demo" / "package") in output
-    assert "at least 5 distinct learners" in output
-    assert classes(tmp_path / "demo" / "package") >= 5
-    run("verify", str(tmp_path / "demo" / "package"))
+    told = iter(output.splitlines())
+    for step in (
+        "imports what 2,000 synthetic learners permit",
+        "the policy refuses it: request: purpose: the policy admits: research; release.enrolments:",
+        "r.lee@uni.example mends and submits it",
+        "s.ahn@platform.example approves just that",
+        "built, verified and recorded as release",
+        "erases a learner who asks for it; to be recalled: release",
+        "recalls release",
+        "rebuilt without that learner as release",
+        "finds the learner's pseudonyms in the first package, and not in the second",
+        "is destroyed",
+        str(tmp_path / "demo" / "rebuilt"),
+        "at least 5 distinct learners",
+    ):
+        assert any(step in line for line in told), step
+    for name in ("package", "rebuilt"):
+        assert classes(tmp_path / "demo" / name) >= 5
+        run("verify", str(tmp_path / "demo" / name))
+    listed = run("release", "list", "--workspace", str(tmp_path / "demo" / "workspace"),
+                 "--as", "r.lee@uni.example")  # fmt: skip
+    assert [line.split()[1] for line in listed.splitlines()] == ["recalled", "served"]
 
 
 def test_the_demo_overwrites_nothing(tmp_path: Path):
