@@ -33,7 +33,7 @@ Keys: TypeAlias = NDArray[Any]
 Known: TypeAlias = Literal[2, 3, "full"]
 """Items that the attacker knows."""
 
-_STRENGTH: Final[Mapping[Known, int]] = {2: 1, 3: 2, "full": 3}
+_STRENGTH: Final[Mapping[Known | Literal[1], int]] = {1: 1, 2: 2, 3: 3, "full": 4}
 
 
 @dataclass(frozen=True, eq=False)
@@ -45,7 +45,8 @@ class ReleaseEntry:
         held: their classes and released items. Items have the same numbers in all entries; classes
             are each release's own.
         k: distinct learners of every cell that it shows, at least.
-        m: items that the attacker of its own promise knows; of matter where releases are linked.
+        m: items that the attacker of its own promise knows. Against a stronger one it promises
+            nothing, and it is given without items.
         beside: whether it shows its class only beside what others show: whom no release shows but
             such, is in no cell.
 
@@ -56,7 +57,7 @@ class ReleaseEntry:
     keys: Keys
     held: Incidence
     k: int
-    m: Known = "full"
+    m: Known | Literal[1] = "full"
     beside: bool = False
 
     def __post_init__(self) -> None:
@@ -121,7 +122,8 @@ def intersect(
     - m = "full": that he is absent, or his class and exact set of items.
 
     Learners of whom no release shows the set are in no cell of it. So a single release that keeps
-    its own promise passes.
+    its own promise passes. So do cells of earlier releases alone none of which promises anything
+    against this attacker.
 
     Where pseudonyms are linked, the attacker sees each learner's class, or absence, in all
     releases, and for every item which of them show it: the sets are of such pairs. Learners are
@@ -146,7 +148,7 @@ def intersect(
     for view in _views(releases, everyone, m, linked=linked):
         size = np.bincount(view.cell)
         excused = np.zeros(len(size), np.bool_)
-        excused[view.cell[gone[view.learner] & ~view.shown]] = True
+        excused[view.cell[(gone[view.learner] | ~view.promised) & ~view.shown]] = True
         exposed[view.learner[view.small & ~excused[view.cell]]] = True
         sizes.append(size)
     every = np.concatenate(sizes)
@@ -154,12 +156,18 @@ def intersect(
 
 
 def hold_back(
-    earlier: Sequence[ReleaseEntry], new: ReleaseEntry, *, m: Known, linked: bool = False
+    earlier: Sequence[ReleaseEntry],
+    new: ReleaseEntry,
+    *,
+    m: Known,
+    linked: bool = False,
+    generator: np.random.Generator,
 ) -> Keys:
     """Whom to leave out of a new release, so that it adds no cell below k.
 
     Cells below k are held back whole. Where that leaves too few who were shown before and are not
-    now, the smallest cell of those who looked like them before is held back too. Afterwards
+    now, some who looked like them before are held back too: those who are missing, chosen at random
+    from the largest cell that can spare them, or else the smallest cell whole. Afterwards
     `intersect` says whether anything remains that the new release cannot mend; if so, refuse.
 
     Args:
@@ -167,6 +175,7 @@ def hold_back(
         new: the release that asks to go out.
         m: as for `intersect`.
         linked: as for `intersect`.
+        generator: draws who is held back of a cell that can spare some.
 
     Returns:
         The keys of learners of `new`, ascending.
@@ -175,6 +184,7 @@ def hold_back(
         CoreError: too many sets and items for exact keys.
     """
     everyone = _everyone([*earlier, new])
+    lot = generator.permutation(len(everyone))
     now = new
     while True:
         views = list(_views([*earlier, now], everyone, m, linked=linked))
@@ -183,7 +193,7 @@ def hold_back(
             held[view.learner[view.small & view.shown]] = True
         if not held.any():
             for view in views:
-                held[view.learner[_next_to_small(view)]] = True
+                held[view.learner[_next_to_small(view, lot)]] = True
         if not held.any():
             return _left(new, now)
         now = now.without(everyone[held])
@@ -249,6 +259,7 @@ class _View:
         before: of the set and all releases but the last, numbered from 0.
         shown: whether the last release shows something of him.
         need: the largest k of the releases that show something of him.
+        promised: whether one of these promises something against the attacker.
     """
 
     learner: NDArray[np.int64]
@@ -256,6 +267,7 @@ class _View:
     before: NDArray[np.int64]
     shown: NDArray[np.bool_]
     need: NDArray[np.int64]
+    promised: NDArray[np.bool_]
 
     @property
     def small(self) -> NDArray[np.bool_]:
@@ -263,14 +275,24 @@ class _View:
         return np.bincount(self.cell)[self.cell] < self.need
 
 
-def _next_to_small(view: _View) -> NDArray[np.bool_]:
-    """The smallest cell shown now of each who look as a cell below k, not shown now, did before."""
+def _next_to_small(view: _View, lot: NDArray[np.int64]) -> NDArray[np.int64]:
+    """Who is held back beside each cell below k that is not shown now.
+
+    One cell of those who looked the same before: the largest that keeps k without those who are
+    missing, of which they are drawn; where there is none, the smallest, whole.
+    """
+    missing = _missing(view, view.small & ~view.shown, ~view.shown)
     size = np.bincount(view.cell)[view.cell]
-    stuck = np.isin(view.before, view.before[view.small & ~view.shown])
-    beside = np.flatnonzero(stuck & view.shown)
-    order = beside[np.lexsort((view.cell[beside], size[beside], view.before[beside]))]
-    first = np.diff(view.before[order], prepend=-1) > 0
-    return np.isin(view.cell, view.cell[order[first]])
+    beside = np.flatnonzero(view.shown & (missing[view.before] > 0))
+    wanted = missing[view.before[beside]]
+    spares = size[beside] - wanted >= view.need[beside]
+    preferred = np.where(spares, -size[beside], size[beside])
+    order = np.lexsort((view.cell[beside], preferred, ~spares, view.before[beside]))
+    first = order[_begins(view.before[beside[order]])]
+    chosen = np.isin(view.cell[beside], view.cell[beside[first]])
+    whole = chosen & ~spares
+    drawn = _by_lot(view, beside[chosen & spares], lot, missing)
+    return np.concatenate((beside[whole], drawn))
 
 
 def _drawn(
@@ -281,17 +303,34 @@ def _drawn(
     lot: NDArray[np.int64],
 ) -> NDArray[np.int64]:
     """Who leaves with those who are gone, by lot, so that k are gone of each cell of before."""
-    seen = view.small & ~view.shown & gone[view.learner]
-    missing = np.zeros(int(view.before.max(initial=-1)) + 1, np.int64)
-    missing[view.before[seen]] = view.need[seen]
     left = ~view.shown | leaving[view.learner]
+    missing = _missing(view, view.small & ~view.shown & gone[view.learner], left)
+    return _by_lot(view, np.flatnonzero(~left), lot, missing)
+
+
+def _missing(view: _View, short: NDArray[np.bool_], left: NDArray[np.bool_]) -> NDArray[np.int64]:
+    """How many more must leave, by what was seen before; none where nothing is short."""
+    missing = np.zeros(int(view.before.max(initial=-1)) + 1, np.int64)
+    missing[view.before[short]] = view.need[short]
     missing -= np.bincount(view.before[left], minlength=len(missing))
-    others = np.flatnonzero(~left & (missing[view.before] > 0))
-    order = others[np.lexsort((lot[view.learner[others]], view.before[others]))]
-    begins = np.diff(view.before[order], prepend=-1) > 0
+    return np.maximum(missing, 0)
+
+
+def _by_lot(
+    view: _View, some: NDArray[np.int64], lot: NDArray[np.int64], number: NDArray[np.int64]
+) -> NDArray[np.int64]:
+    """As many of some as their `before` is to lose, those with the lowest lots."""
+    some = some[number[view.before[some]] > 0]
+    order = some[np.lexsort((lot[view.learner[some]], view.before[some]))]
+    begins = _begins(view.before[order])
     rank = np.arange(len(order)) - np.flatnonzero(begins)[np.cumsum(begins) - 1]
-    drawn: NDArray[np.int64] = order[rank < missing[view.before[order]]]
+    drawn: NDArray[np.int64] = order[rank < number[view.before[order]]]
     return drawn
+
+
+def _begins(ordered: NDArray[np.int64]) -> NDArray[np.bool_]:
+    """Where numbers that ascend from 0 change."""
+    return np.diff(ordered, prepend=-1) > 0
 
 
 def distinct(keys: Keys) -> Keys:
@@ -331,16 +370,16 @@ def _views(
         yield from _linked_views(releases, at, len(everyone), m)
     elif m == "full":
         wholes = _spread([release.wholes for release in releases], at, len(everyone))
-        yield _seen(releases, *nothing, wholes)
+        yield _seen(releases, *nothing, wholes, m)
     else:
         classes = _spread([release.classes for release in releases], at, len(everyone))
-        yield _seen(releases, *nothing, classes)
+        yield _seen(releases, *nothing, classes, m)
         for chosen, learner, having in _held_sets(releases, at, len(everyone), m):
             seen = [
                 np.where(own[learner] > 0, 2 * own[learner] + has, 0)
                 for own, has in zip(classes, having, strict=True)
             ]
-            yield _seen(releases, learner, chosen, seen)
+            yield _seen(releases, learner, chosen, seen, m)
 
 
 def _spread(
@@ -369,11 +408,18 @@ def _need(releases: Sequence[ReleaseEntry], seen: Sequence[NDArray[np.int64]]) -
     return _largest([release.k for release in releases], seen)
 
 
+def _strongest(
+    releases: Sequence[ReleaseEntry], seen: Sequence[NDArray[np.int64]]
+) -> NDArray[np.int64]:
+    return _largest([_STRENGTH[release.m] for release in releases], seen)
+
+
 def _seen(
     releases: Sequence[ReleaseEntry],
     learner: NDArray[np.int64],
     chosen: NDArray[np.int64],
     seen: Sequence[NDArray[np.int64]],
+    m: Known,
 ) -> _View:
     """Group by the set and by what is seen, release by release, 0 for nothing."""
     stands = np.zeros(len(learner), np.bool_)
@@ -384,7 +430,8 @@ def _seen(
     columns = _columns(seen)
     cell, _ = group_index(chosen, columns)
     before, _ = group_index(chosen, columns[:-1])
-    return _View(learner, cell, before, seen[-1] > 0, _need(releases, seen))
+    promised = _strongest(releases, seen) >= _STRENGTH[m]
+    return _View(learner, cell, before, seen[-1] > 0, _need(releases, seen), promised)
 
 
 def _held_sets(
@@ -428,8 +475,8 @@ def _linked_views(
     releases that show it. What was seen before is the same of all releases but the last.
     """
     classes = _spread([release.classes for release in releases], at, number)
-    strongest = _largest([_STRENGTH[release.m] for release in releases], classes)
-    need = np.where(strongest == _STRENGTH[m], _need(releases, classes), 0)
+    promised = _strongest(releases, classes) == _STRENGTH[m]
+    need = np.where(promised, _need(releases, classes), 0)
     shown = classes[-1] > 0
     all_classes, _ = group_index(np.zeros(number, np.int64), _columns(classes))
     old_classes, _ = group_index(np.zeros(number, np.int64), _columns(classes[:-1]))
@@ -460,7 +507,7 @@ def _linked_views(
             old |= has > 0
         cell, _ = group_index(Trie.of(now).node, [])
         before = Trie.of(union(old_pair, old, old_classes)).node
-        yield _View(np.arange(number), cell, before, shown, need)
+        yield _View(np.arange(number), cell, before, shown, need, promised)
         return
     sizes = zip(range(m + 1), levels(now, rows=every, kept=np.ones(number, np.bool_)), strict=False)
     for _, level in sizes:
@@ -469,4 +516,4 @@ def _linked_views(
             old_classes[level.learner], _columns([old_pair[column] for column in own.T])
         )
         who = level.learner
-        yield _View(who, level.group, before, shown[who], need[who])
+        yield _View(who, level.group, before, shown[who], need[who], promised[who])

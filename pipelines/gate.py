@@ -2,7 +2,8 @@
 
 An attacker of the promise m knows m items of his target. Live releases of several promises meet
 several attackers. For each, the releases that promise him enough take part with their items, and
-weaker ones with their class alone: to link their rows is beyond their promise. Who holds several
+weaker ones with their class alone: to link their rows is beyond their promise, so that what these
+show among themselves is no reason to refuse. Who holds several
 releases of one project joins them by pseudonym, whatever they promise. The counting itself is
 `anonymizer.releases`; `pipelines.verify.union` recounts a project from its packages.
 """
@@ -79,15 +80,15 @@ def left_out(
     """Whom or which rows a new release must leave out to stand beside the live ones.
 
     Whom an earlier release shows and who is not present has departed: others leave with him by lot.
-    Then cells below k are held back. Asking again with the same classes, without what is left out,
-    leaves out nothing more.
+    Then cells below k are held back, and others by lot where their absence would be seen. Asking
+    again with the same classes, without what is left out, leaves out nothing more.
 
     Args:
         earlier: the live releases.
         new: the release that asks to go out.
         present: `learner` and `item` ("" where the new release shows none) of all who might be
             released, before suppression; holds every row of the new release.
-        generator: draws who leaves with the departed.
+        generator: draws who leaves with those who are gone.
 
     Returns:
         `learner` and `item`, sorted: rows of a course-scoped release, otherwise whole learners with
@@ -188,8 +189,7 @@ class _Rows:
             item=self.item[rows].astype(np.int32),
             classes=self.classes[begins],
         )
-        own = "full" if self.shown.m == 1 else self.shown.m
-        return ReleaseEntry(self.learner[begins], held, self.shown.k, own)
+        return ReleaseEntry(self.learner[begins], held, self.shown.k, self.shown.m)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -210,14 +210,14 @@ class _Cells:
 
     def leaving(self, new: ReleaseEntry, generator: np.random.Generator) -> Keys:
         """Who leaves the new release: beside departures first, then small cells."""
-        also = depart(
-            self.earlier, new, self.departed, m=self.m, linked=self.linked, generator=generator
-        )
-        held = hold_back(self.earlier, new.without(also), m=self.m, linked=self.linked)
+        m, linked = self.m, self.linked
+        also = depart(self.earlier, new, self.departed, m=m, linked=linked, generator=generator)
+        rest = new.without(also)
+        held = hold_back(self.earlier, rest, m=m, linked=linked, generator=generator)
         return np.concatenate((also, held))
 
     def hold(self, new: ReleaseEntry) -> bool:
-        """Whether every cell keeps k, those aside that only a departure left below it."""
+        """Whether every cell keeps k that is promised to, and that no departure left below it."""
         found = intersect(
             [*self.earlier, new], m=self.m, linked=self.linked, departed=self.departed
         )

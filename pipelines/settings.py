@@ -5,11 +5,9 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from types import MappingProxyType
-from typing import Annotated, Final, TypeVar
+from typing import TYPE_CHECKING, Annotated, Final, TypeVar
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field
-from sqlalchemy import URL, make_url
-from sqlalchemy.exc import ArgumentError
 
 from pipelines.errors import RoleError, SettingsError
 from pipelines.keys import create_keys, remove_keys
@@ -17,6 +15,9 @@ from pipelines.people import EVERY_DUTY, Actor, Duty
 from schemas.declaration import parse_toml
 from schemas.policy import Policy
 from schemas.violations import SchemaError
+
+if TYPE_CHECKING:
+    from sqlalchemy import URL
 
 SETTINGS_FILE: Final = "kohort.toml"
 POLICY_FILE: Final = "policy.toml"
@@ -67,17 +68,9 @@ _SETTINGS_TEXT: Final = """\
 """
 
 
-def _database(text: str) -> str:
-    try:
-        backend = make_url(text).get_backend_name()
-    except ArgumentError:
-        backend = ""
-    if backend != "postgresql":
-        raise ValueError("write postgresql+psycopg://..., or leave it out for SQLite")
-    return text
+DatabaseUrl = Annotated[str, Field(pattern=r"^postgresql(\+psycopg)?://[^\s]+$")]
+"""A team's PostgreSQL; SQLite where it is left out."""
 
-
-DatabaseUrl = Annotated[str, AfterValidator(_database)]
 Address = Annotated[str, AfterValidator(str.casefold), Field(pattern=r"^[^@\s]+@[^@\s]+$")]
 
 
@@ -105,14 +98,35 @@ class Workspace:
     root: Path
     sources: Mapping[str, SourceSettings]
     policy: Policy
-    database: URL
     people: Mapping[str, frozenset[Duty]]
+    server: str | None = None
+
+    @property
+    def database(self) -> "URL":
+        """The address of the registry: the team's server, or the SQLite file beside this.
+
+        Raises:
+            SettingsError: the server's address is none.
+        """
+        # Heavy: `--help` answers at once.
+        from sqlalchemy import URL, make_url  # noqa: PLC0415
+        from sqlalchemy.exc import ArgumentError  # noqa: PLC0415
+
+        if self.server is None:
+            return URL.create("sqlite", database=str(self.root / DATABASE_FILE))
+        try:
+            return make_url(self.server).set(drivername="postgresql+psycopg")
+        except ArgumentError:
+            raise SettingsError(
+                f"{self.root / SETTINGS_FILE}: database: no address; write "
+                "postgresql+psycopg://user@host/name"
+            ) from None
 
     def actor(self, name: str | None, *, login: str) -> Actor:
         """Who acts here.
 
-        Where the policy requires no approval and nobody is named, there is one person, with every
-        duty.
+        Where the settings name nobody, there is one person, with every duty: but nobody approves
+        what he asks for himself.
 
         Args:
             name: the address that he acts under; None: his login.
@@ -122,7 +136,7 @@ class Workspace:
             RoleError: the settings name people, and not him.
         """
         claimed = (name or login).casefold()
-        if not self.people and not self.policy.require_approval:
+        if not self.people and (name is None or not self.policy.require_approval):
             return Actor(claimed, login, EVERY_DUTY)
         if claimed not in self.people:
             raise RoleError(
@@ -217,14 +231,8 @@ def _source_text(name: str, source: SourceSettings) -> str:
 
 def _read_workspace(root: Path) -> Workspace:
     settings = _read(root / SETTINGS_FILE, _Settings)
-    sqlite = URL.create("sqlite", database=str(root / DATABASE_FILE))
-    return Workspace(
-        root,
-        settings.sources,
-        _read(root / POLICY_FILE, Policy),
-        make_url(settings.database) if settings.database is not None else sqlite,
-        settings.people,
-    )
+    policy = _read(root / POLICY_FILE, Policy)
+    return Workspace(root, settings.sources, policy, settings.people, settings.database)
 
 
 def _read(file: Path, model: type[_M]) -> _M:

@@ -26,6 +26,7 @@ if TYPE_CHECKING:  # heavy: `--help` answers at once
     from collections.abc import Callable
 
     from pipelines.governance.rights import Statement
+    from pipelines.governance.rights_standing import Standing
 
     _Command = TypeVar("_Command", bound=Callable[..., Any])
 
@@ -34,7 +35,7 @@ _TELLING: Final = 5
 
 _SET_EXAMPLES: Final = """\b
 Examples:
-  kohort rights set - --state withdrawn < id.txt
+  kohort rights set - --state withdrawn --purpose research < id.txt
   kohort rights set - --state opted_out_sale_share --jurisdiction US-CA < id.txt
   kohort rights set - --state granted --purpose research --legal-basis consent \\
       --notice-version v2 --ends withdrawn < id.txt
@@ -136,6 +137,7 @@ def _state(
     # Heavy imports on use: `--help` answers at once.
     from pipelines.governance.database import open_registry  # noqa: PLC0415
     from pipelines.governance.rights import learner_digest, set_state  # noqa: PLC0415
+    from pipelines.governance.rights_standing import standing  # noqa: PLC0415
     from pipelines.governance.rights_statement import read_statement  # noqa: PLC0415
 
     place, now = find_workspace(workspace), datetime.now(UTC)
@@ -157,18 +159,38 @@ def _state(
     person = _person(place, learner_id, restricts=statement.state != "granted")
     if note is not None and any(id_ in note for id_ in person.ids if len(id_) >= _TELLING):
         raise RightsError("--note: holds an id of the learner; say why without it")
-    key = registry_key(place.root)
+    key, engine = registry_key(place.root), open_registry(place.database)
     digests = [learner_digest(id_, key) for id_ in person.ids]
-    set_state(open_registry(place.database), digests, statement, actor=actor, at=now)
-    if person.doubt is not None:
-        click.echo(f"Warning: {person.doubt}", err=True)
-    if statement.purpose not in {"*", *map(str.casefold, place.policy.purposes)}:
-        click.echo(
-            "Warning: the policy has no such purpose: what restricts it restricts every one, and "
-            "a grant for it counts for none",
-            err=True,
-        )
+    set_state(engine, digests, statement, actor=actor, at=now)
+    stands = standing(engine, digests, policy=place.policy, sources=place.sources, at=now)
+    _warn(person, statement, place, stands)
     _answer(statement, len(digests), as_json=as_json)
+
+
+def _warn(
+    person: _Person, statement: "Statement", place: Workspace, found: "list[Standing]"
+) -> None:
+    doubts = [] if person.doubt is None else [person.doubt]
+    if statement.purpose not in {"*", *map(str.casefold, place.policy.purposes)}:
+        doubts.append(
+            "the policy has no such purpose: what restricts it restricts every one, and a grant "
+            "for it counts for none"
+        )
+    course = None if statement.scope == "*" else statement.scope.split(":", 1)[1]
+    stricter = {
+        one.state
+        for one in found
+        if one.course == course
+        and statement.purpose in {"*", one.purpose.casefold()}
+        and one.state not in {"granted", "no_record"}
+    }
+    if statement.state == "granted" and stricter:
+        doubts.append(
+            f"still {', '.join(sorted(stricter))}: a grant lifts only what it --ends, of the same "
+            "--purpose and --scope; see `kohort rights show`"
+        )
+    for doubt in doubts:
+        click.echo(f"Warning: {doubt}", err=True)
 
 
 def _person(workspace: Workspace, argument: str, *, restricts: bool) -> _Person:

@@ -1,5 +1,6 @@
 """The rights registry behaves the same on every database."""
 
+import json
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from types import SimpleNamespace
@@ -30,6 +31,7 @@ from pipelines.permitted import permitted
 from pipelines.settings import Workspace
 from pipelines.views import COURSE, LEARNER
 from schemas.policy import Policy
+from tests.reference.pseudonym import hmac_sha256
 
 NOW = datetime(2024, 6, 1, 12, 30, 15, 123456, tzinfo=UTC)
 START = datetime(2024, 1, 1, tzinfo=UTC)
@@ -169,14 +171,6 @@ def test_withdrawing_and_consenting_anew(state, ask, load):
     assert seen == {0: both, 1: BOB, 2: BOB, 3: both}
 
 
-def test_what_is_erased_is_never_ended(state, ask, load):
-    """A tombstone stays whatever a database is made to hold later."""
-    load(LINE.format("ann", "EU"), LINE.format("bob", "EU"))
-    state("ann", ERASED)
-    assert ask()[0] == BOB
-    assert ask(cut_off=NOW - timedelta(days=1) + timedelta(days=400))[0] == BOB
-
-
 def test_a_basis_for_a_source(registry, ask, state):
     """A dataset-level grant permits all but the stricter, and is on record as an action."""
     record_dataset_basis(
@@ -214,6 +208,17 @@ def test_parts_and_order_change_nothing(ask, load, state, monkeypatch, scope):
     again, found = ask(scope=scope)
     assert again == rows
     assert (found.digest, found.decided) == (whole.digest, whole.decided)
+
+
+def test_the_digest_is_of_the_permitted_pairs(ask, load, digest, workspace, monkeypatch):
+    """The digest is a keyed hash of sorted pairs: what a data version said once, it says again."""
+    load(*(LINE.format(name, "EU") for name in ("ann", "bob", "cid")))
+    pairs = sorted((course, digest(name)) for name, course in [*ANN, *BOB, *CID])
+    text = b"kohort eligible set\0" + json.dumps(pairs).encode()
+    expected = hmac_sha256(registry_key(workspace.root), text).hex()
+    for rows in (1 << 16, 3, 1):
+        monkeypatch.setattr("pipelines.permitted._SLICE", rows)
+        assert ask()[1].digest == expected
 
 
 def test_transfers_and_their_jurisdictions(ask, load):

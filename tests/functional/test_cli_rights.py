@@ -172,9 +172,9 @@ def test_withdrawing_is_one_command_and_so_is_consenting_anew(world):
     assert states(world) == ["withdrawn"]
     grant = ("--state", "granted", "--purpose", "research", "--legal-basis", "consent",
              "--jurisdiction", "GB")  # fmt: skip
-    of(world, "set", *grant)
+    assert "still withdrawn" in of(world, "set", *grant)
     assert states(world) == ["withdrawn"]
-    of(world, "set", *grant, "--ends", "withdrawn")
+    assert "Warning" not in of(world, "set", *grant, "--ends", "withdrawn")
     assert states(world) == ["granted"]
     assert states(world, learner=4) == ["granted"]
 

@@ -55,7 +55,7 @@ def test_the_demo_walks_the_whole_story(tmp_path: Path):
         run("verify", str(tmp_path / "demo" / name))
     listed = run("release", "list", "--workspace", str(tmp_path / "demo" / "workspace"),
                  "--as", "r.lee@uni.example")  # fmt: skip
-    assert [line.split()[1] for line in listed.splitlines()] == ["recalled", "served"]
+    assert sorted(line.split()[1] for line in listed.splitlines()) == ["recalled", "served"]
 
 
 def test_the_demo_overwrites_nothing(tmp_path: Path):

@@ -149,7 +149,7 @@ def test_a_lost_or_broken_key_is_named(workspace: Path):
     command = ("rights", "import", str(rights), "--workspace", str(workspace))
     assert "32 bytes" in run(*command, code=6)
     key.unlink()
-    assert "can't be read" in run(*command, code=6)
+    assert "is missing" in run(*command, code=6)
 
 
 def test_an_unforeseen_error_keeps_its_text_to_itself(workspace: Path, monkeypatch):

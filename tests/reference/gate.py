@@ -26,12 +26,14 @@ class Cell(NamedTuple):
     """Who looks alike to one attacker.
 
     `keys` are learners, or (learner, item) where he knows one item; `need` is the k that they must
-    be, and `now` whether the last release shows them.
+    be, `now` whether the last release shows them, and `promised` whether one that shows them
+    promises anything against him.
     """
 
     keys: frozenset
     need: int
     now: bool
+    promised: bool
 
 
 def cells(releases):
@@ -64,7 +66,7 @@ def one_item(releases):
             cls, held = release.shown.get(who, (None, ()))
             seen.append(cls if item in held or not release.items else None)
         found[item, tuple(seen)].add((who, item))
-    return [cell(keys, seen, releases) for (_, seen), keys in found.items()]
+    return [cell(keys, seen, releases, 1) for (_, seen), keys in found.items()]
 
 
 def several_items(releases, m):
@@ -74,7 +76,7 @@ def several_items(releases, m):
         {who: (cls, items if takes else frozenset()) for who, (cls, items) in release.shown.items()}
         for release, takes in zip(releases, strong, strict=True)
     ]
-    return [cell(who, seen, releases) for (_, seen), who in joint_cells(shown, m).items()]
+    return [cell(who, seen, releases, m) for (_, seen), who in joint_cells(shown, m).items()]
 
 
 def joined(releases):
@@ -84,14 +86,16 @@ def joined(releases):
         for (_, seen), who in linked_cells([release.shown for release in releases], m).items():
             ms = [release.m for release, one in zip(releases, seen, strict=True) if one is not None]
             if max(ms, key=ORDER.index) == m:
-                found.append(cell(who, seen, releases))
+                found.append(cell(who, seen, releases, m))
     return found
 
 
-def cell(keys, seen, releases):
+def cell(keys, seen, releases, m):
     """A cell by what each release shows, None for nothing."""
-    ks = [release.k for release, one in zip(releases, seen, strict=True) if one is not None]
-    return Cell(frozenset(keys), max(ks), seen[-1] is not None)
+    showing = [release for release, one in zip(releases, seen, strict=True) if one is not None]
+    need = max(release.k for release in showing)
+    promised = any(ORDER.index(release.m) >= ORDER.index(m) for release in showing)
+    return Cell(frozenset(keys), need, seen[-1] is not None, promised)
 
 
 def linked_cells(releases, m):
