@@ -6,14 +6,14 @@ them together; see `pipelines.gate`.
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import polars as pl
 
+from pipelines.errors import PrivacyError
 from pipelines.frozen import Frozen, merged
 from pipelines.gate import Shown, left_out
-from pipelines.governance.rights import registry_digests
 from pipelines.governance.tables import NO_ITEM
 from pipelines.microdata import Extract, anonymize
 from pipelines.plan import Plan
@@ -30,11 +30,11 @@ class Earlier:
 
     Attributes:
         shown: of whom.
-        frozen: the recode; None where it is of another source.
+        frozen: the recode.
     """
 
     shown: Shown
-    frozen: Frozen | None
+    frozen: Frozen
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,11 +45,13 @@ class Apart:
         extract: under raw learner ids.
         shown: what it adds to what is out already, under the registry's digests.
         classes: class number -> quasi-identifier -> released label.
+        departing: learners (rows under course scope) who left beside those whose right it was.
     """
 
     extract: Extract
     shown: Shown
     classes: Mapping[int, Mapping[str, str]]
+    departing: int = 0
 
 
 def anonymize_beside(
@@ -58,6 +60,7 @@ def anonymize_beside(
     earlier: Sequence[Earlier],
     known_as: pl.DataFrame,
     *,
+    most_departing: float,
     generator: np.random.Generator,
 ) -> Apart:
     """Anonymize until the gate lets the extract out.
@@ -65,19 +68,23 @@ def anonymize_beside(
     Args:
         frames: the permitted rows of the views.
         plan: hierarchies, models and limits.
-        earlier: every live release of the workspace.
+        earlier: every live release that shows somebody of the source.
         known_as: `learner` and `digest`: how the registry knows whom.
-        generator: draws who leaves beside a learner whose right it was to leave.
+        most_departing: the largest share of learners (rows under course scope) that may leave
+            beside those whose right it was to leave. They are not among whom the request's limit
+            is about.
+        generator: draws who these are.
 
     Raises:
         PrivacyError: no recoding keeps suppression within its limits, or the live releases leave
             no room for this one.
     """
-    frozen = merged([one.frozen for one in earlier if one.frozen is not None])
+    frozen = merged([one.frozen for one in earlier])
     present = _present(make_world(frames, plan), plan, known_as)
-    held = None
+    staying, held = frames, None
+    departing = pl.DataFrame()
     while True:
-        extract = anonymize(frames, plan, frozen=frozen, held=held)
+        extract = anonymize(staying, plan, frozen=frozen, held=held)
         apart = _apart(extract, plan, known_as)
         if not earlier:
             return apart
@@ -85,10 +92,42 @@ def anonymize_beside(
             [one.shown for one in earlier], apart.shown, present=present, generator=generator
         )
         if out.is_empty():
-            return apart
+            return replace(apart, departing=len(departing))
         # What was chosen stays: the gate leaves out nothing more where classes are the same.
         frozen = merged([frozen, Frozen.of(extract, plan)])
-        held = _held([held] if held is not None else [], out, plan, known_as)
+        rows = _raw(out, plan, known_as)
+        departing = pl.concat([departing, rows.filter("departing")], how="diagonal").unique()
+        if len(departing) > most_departing * len(_units(present, plan)):
+            raise PrivacyError(
+                "too many would have to leave beside learners who left since an earlier release; "
+                "have the destruction of that release confirmed first (`kohort release list`)"
+            )
+        staying = _without(frames, departing.drop("departing"), plan)
+        more = rows.filter(~pl.col("departing")).drop("departing")
+        held = more if held is None else pl.concat([held, more]).unique()
+
+
+def _units(present: pl.DataFrame, plan: Plan) -> pl.DataFrame:
+    """What the gate lets go one by one: rows under course scope, learners otherwise."""
+    return present if plan.course_scope else present.select(LEARNER).unique()
+
+
+def _raw(out: pl.DataFrame, plan: Plan, known_as: pl.DataFrame) -> pl.DataFrame:
+    """Whom to leave out, under raw ids: `learner`, under course scope the item, `departing`."""
+    raw = known_as.select(pl.col(LEARNER).alias(_RAW), pl.col("digest").alias(LEARNER))
+    named = out.join(raw, on=LEARNER, how="inner")
+    item = [pl.col("item").alias(plan.item)] if plan.course_scope and plan.item else []
+    return named.select(pl.col(_RAW).alias(LEARNER), *item, "departing")
+
+
+def _without(
+    frames: Mapping[str, pl.DataFrame], rows: pl.DataFrame, plan: Plan
+) -> dict[str, pl.DataFrame]:
+    """The views without some learners, or some learners' items."""
+    if plan.course_scope:
+        gone = frames["enrolments"].join(rows, on=rows.columns, how="anti")
+        return {**frames, "enrolments": gone}
+    return {name: frame.join(rows, on=LEARNER, how="anti") for name, frame in frames.items()}
 
 
 def _present(world: World, plan: Plan, known_as: pl.DataFrame) -> pl.DataFrame:
@@ -105,17 +144,6 @@ def _digested(rows: pl.DataFrame, known_as: pl.DataFrame) -> pl.DataFrame:
     return rows.join(known_as, on=LEARNER, how="inner").with_columns(
         pl.col("digest").alias(LEARNER)
     )
-
-
-def _held(
-    before: Sequence[pl.DataFrame], out: pl.DataFrame, plan: Plan, known_as: pl.DataFrame
-) -> pl.DataFrame:
-    """Whom to leave out from the start, under raw ids."""
-    raw = known_as.select(pl.col(LEARNER).alias(_RAW), pl.col("digest").alias(LEARNER))
-    named = out.join(raw, on=LEARNER, how="inner")
-    item = [pl.col("item").alias(plan.item)] if plan.course_scope and plan.item else []
-    found = named.select(pl.col(_RAW).alias(LEARNER), *item)
-    return pl.concat([*before, found]).unique()
 
 
 def _apart(extract: Extract, plan: Plan, known_as: pl.DataFrame) -> Apart:
@@ -154,21 +182,3 @@ def _apart(extract: Extract, plan: Plan, known_as: pl.DataFrame) -> Apart:
         members=members.unique().sort(pl.all()),
     )
     return Apart(extract, shown, classes)
-
-
-def known_as(learners: pl.Series, key: bytes, aliases: pl.DataFrame | None) -> pl.DataFrame:
-    """How the registry knows each learner: `learner` (raw id) and `digest`.
-
-    Args:
-        learners: raw ids, each once.
-        key: the registry's.
-        aliases: `id` and `person`, where a source tells which ids are one person: these share the
-            digest of the person.
-    """
-    people = pl.DataFrame({LEARNER: learners, "person": learners})
-    if aliases is not None:
-        named = aliases.select(pl.col("id").alias(LEARNER), pl.col("person").alias("_person"))
-        people = people.join(named, on=LEARNER, how="left").select(
-            LEARNER, pl.coalesce("_person", "person").alias("person")
-        )
-    return people.select(LEARNER, registry_digests(people["person"], key).alias("digest"))

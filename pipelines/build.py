@@ -8,13 +8,14 @@ from pathlib import Path
 import numpy as np
 import polars as pl
 
-from pipelines.beside import anonymize_beside, known_as
+from pipelines.beside import anonymize_beside
 from pipelines.errors import RequestError, RightsError, SourceError
 from pipelines.folders import target, workplace
 from pipelines.governance.database import open_registry
 from pipelines.governance.identities import aliases
 from pipelines.governance.releases import served_again
 from pipelines.governance.requests import approved
+from pipelines.governance.rights import registry_digests
 from pipelines.keys import registry_key
 from pipelines.packing import Building, pack
 from pipelines.people import Actor, Duty
@@ -33,7 +34,7 @@ from pipelines.sources.staging import Staged
 from pipelines.steward import write_steward_files
 from pipelines.verify import Verification
 from pipelines.versions import inputs_sha256
-from pipelines.views import LEARNER, assemble, occurring, permit
+from pipelines.views import LEARNER, assemble, canonical, occurring, permit
 from pipelines.world import make_world
 from schemas.policy import authorize
 from schemas.request import ExtractRequest, parse_request
@@ -98,13 +99,21 @@ def build(
         progress("read")
         staged = _stage(plan, workspace, place.staging)
         progress("conform")
-        frames = assemble(_frames(staged), plan, staged.quarantine)
+        people = aliases(workspace, request.source)
+        tables = canonical(_frames(staged), plan.family, people)
+        frames = assemble(tables, plan, staged.quarantine)
         _refuse_empty(frames, staged.quarantine)
         progress("keep who permits it")
-        people = aliases(workspace, request.source)
-        everybody = occurring(_frames(staged), plan)
+        everybody = occurring(tables, plan)
         rights = permitted(everybody, plan, workspace, cut_off=now, aliases=people)
-        inputs = inputs_sha256(staged, rights, plan, workspace.policy, approval.waived)
+        inputs = inputs_sha256(
+            staged,
+            plan,
+            aliases=people,
+            rights=rights,
+            policy=workspace.policy,
+            waived=approval.waived,
+        )
         again = served_again(
             registry, request_sha256=request.sha256(), inputs_sha256=inputs, today=now.date()
         )
@@ -113,11 +122,14 @@ def build(
             verification = give_again(again, workspace, place, to)
             return Built(to.package, to.steward, verification, again.id, again=True)
         progress("anonymize")
-        own = _of_permitted(staged, plan, rights.allowed)
+        own = _of_permitted(tables, plan, rights.allowed, staged.quarantine)
         generator = np.random.default_rng(int.from_bytes(randomness(_SEED_BYTES)))
-        digests = known_as(everybody[LEARNER].unique(), registry_key(workspace.root), people)
-        earlier = earlier_releases(registry, plan)
-        apart = anonymize_beside(own, plan, earlier, digests, generator=generator)
+        known_as = _known_as(everybody[LEARNER].unique(), registry_key(workspace.root))
+        earlier = earlier_releases(registry, plan, known_as["digest"])
+        most = workspace.policy.limits.suppression
+        apart = anonymize_beside(
+            own, plan, earlier, known_as, most_departing=most, generator=generator
+        )
         progress("write")
         building = Building(plan, rights, inputs, release=randomness(4).hex(), now=now)
         key = release_key_for(plan, workspace.root, randomness)
@@ -202,11 +214,21 @@ def _frames(staged: Staged) -> dict[str, pl.LazyFrame]:
     return {name: pl.scan_parquet(table.path) for name, table in staged.tables.items()}
 
 
-def _of_permitted(staged: Staged, plan: Plan, allowed: pl.DataFrame) -> dict[str, pl.DataFrame]:
+def _known_as(learners: pl.Series, key: bytes) -> pl.DataFrame:
+    """How the registry knows each learner: `learner` (raw id) and `digest`."""
+    return pl.DataFrame({LEARNER: learners, "digest": registry_digests(learners, key)})
+
+
+def _of_permitted(
+    tables: Mapping[str, pl.LazyFrame],
+    plan: Plan,
+    allowed: pl.DataFrame,
+    quarantine: Quarantine,
+) -> dict[str, pl.DataFrame]:
     """The views anew, of permitted rows alone; everybody's are only what risks are measured on."""
     later = Quarantine()
-    own = assemble(permit(_frames(staged), plan, allowed), plan, later)
-    staged.quarantine.absorb(later)
+    own = assemble(permit(tables, plan, allowed), plan, later)
+    quarantine.absorb(later)
     if any(frame.is_empty() for frame in own.values()):
         raise RightsError(
             f"no learner with a row in the requested views permits '{plan.request.purpose}'; "

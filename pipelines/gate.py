@@ -91,8 +91,9 @@ def left_out(
         generator: draws who leaves with those who are gone.
 
     Returns:
-        `learner` and `item`, sorted: rows of a course-scoped release, otherwise whole learners with
-        the item "". Empty: the gate passes.
+        `learner`, `item` and `departing`, sorted: rows of a course-scoped release, otherwise whole
+        learners with the item "". `departing` is whether he leaves beside somebody who departed;
+        the others are held back. Empty: the gate passes.
 
     Raises:
         PrivacyError: items can't be compared, nothing would be left, or the earlier releases alone
@@ -102,12 +103,15 @@ def left_out(
     _require_one_item_column([*earlier, new])
     before, now, there = _numbered(earlier, new, present)
     views = _views(before, now, there)
+    departing = np.zeros(len(new.members), np.bool_)
     untouched, asked = 0, cycle(views)
     while untouched < len(views):
-        view = next(asked)
-        kept = view.stays(now, view.cells.leaving(view.entry(now), generator))
-        untouched = untouched + 1 if kept.all() else 0
-        now = now.filtered(kept)
+        view, before_now = next(asked), len(now.at)
+        beside = view.stays(now, view.cells.departing(view.entry(now), generator))
+        departing[now.at[~beside]] = True
+        now = now.filtered(beside)
+        now = now.filtered(view.stays(now, view.cells.small(view.entry(now), generator)))
+        untouched = untouched + 1 if len(now.at) == before_now else 0
     if not all(view.cells.hold(view.entry(now)) for view in views):
         raise PrivacyError(
             "earlier releases: together they show fewer than k learners who look alike, whatever "
@@ -121,9 +125,14 @@ def left_out(
             "(`kohort release list`)"
         )
     stays = among(np.arange(len(new.members)), now.at)
-    dropped = new.members.filter(pl.Series(~stays, dtype=pl.Boolean))
     item = pl.col("item") if new.m == 1 else pl.lit("").alias("item")
-    return dropped.select("learner", item).unique().sort("learner", "item")
+    return (
+        new.members.with_columns(pl.Series("departing", departing))
+        .filter(pl.Series(~stays, dtype=pl.Boolean))
+        .select("learner", item, "departing")
+        .unique()
+        .sort("learner", "item")
+    )
 
 
 def _require_one_item_column(releases: Sequence[Shown]) -> None:
@@ -208,13 +217,14 @@ class _Cells:
     m: Known
     linked: bool
 
-    def leaving(self, new: ReleaseEntry, generator: np.random.Generator) -> Keys:
-        """Who leaves the new release: beside departures first, then small cells."""
+    def departing(self, new: ReleaseEntry, generator: np.random.Generator) -> Keys:
+        """Who leaves the new release beside those who departed."""
         m, linked = self.m, self.linked
-        also = depart(self.earlier, new, self.departed, m=m, linked=linked, generator=generator)
-        rest = new.without(also)
-        held = hold_back(self.earlier, rest, m=m, linked=linked, generator=generator)
-        return np.concatenate((also, held))
+        return depart(self.earlier, new, self.departed, m=m, linked=linked, generator=generator)
+
+    def small(self, new: ReleaseEntry, generator: np.random.Generator) -> Keys:
+        """Who is held back for small cells."""
+        return hold_back(self.earlier, new, m=self.m, linked=self.linked, generator=generator)
 
     def hold(self, new: ReleaseEntry) -> bool:
         """Whether every cell keeps k that is promised to, and that no departure left below it."""

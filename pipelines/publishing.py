@@ -8,6 +8,7 @@ from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
 
+import polars as pl
 from sqlalchemy import Engine
 
 from pipelines.beside import Apart, Earlier
@@ -43,8 +44,13 @@ from pipelines.verify import Verification, verify_package, verify_union
 from schemas.sharing import expires_on
 
 
-def earlier_releases(registry: Engine, plan: Plan) -> list[Earlier]:
-    """Every live release of the workspace: what is out shows learners, whoever asked for it.
+def earlier_releases(registry: Engine, plan: Plan, digests: pl.Series) -> list[Earlier]:
+    """The live releases that show anybody of the source, whoever asked for them; oldest first.
+
+    Args:
+        registry: the registry.
+        plan: what is built.
+        digests: everybody whom the source knows, as the registry knows him.
 
     Raises:
         PrivacyError: the project is one of another source: its key would give two learners one
@@ -59,23 +65,13 @@ def earlier_releases(registry: Engine, plan: Plan) -> list[Earlier]:
             f"release.project: {request.release.project} links extracts of another source; name "
             "another project"
         )
-    return [
-        Earlier(
-            shown=Shown(
-                k=one.k,
-                m=one.m,
-                project=one.project,
-                item=one.item,
-                members=members(registry, one.id),
-            ),
-            frozen=(
-                Frozen.from_text(recode_text(registry, one.id))
-                if one.source == plan.request.source
-                else None
-            ),
-        )
-        for one in live
-    ]
+    found = []
+    for one in live:
+        of = members(registry, one.id)
+        if of["learner"].is_in(digests.implode()).any():
+            shown = Shown(k=one.k, m=one.m, project=one.project, item=one.item, members=of)
+            found.append(Earlier(shown, Frozen.from_text(recode_text(registry, one.id))))
+    return found
 
 
 def release_key_for(plan: Plan, root: Path, randomness: Callable[[int], bytes]) -> bytes:

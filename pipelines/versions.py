@@ -18,14 +18,21 @@ from schemas.policy import Policy, policy_sha256
 
 
 def inputs_sha256(
-    staged: Staged, rights: Permitted, plan: Plan, policy: Policy, waived: frozenset[str]
+    staged: Staged,
+    plan: Plan,
+    *,
+    aliases: pl.DataFrame | None,
+    rights: Permitted,
+    policy: Policy,
+    waived: frozenset[str],
 ) -> str:
     """The hash of everything that a release is made from.
 
     Args:
         staged: the source's content.
-        rights: the eligible set, known by a keyed digest.
         plan: declarations and hierarchies.
+        aliases: which of the source's ids belong together.
+        rights: the eligible set, known by a keyed digest.
         policy: as it stands.
         waived: the columns that the approval leaves without a bound.
     """
@@ -33,6 +40,7 @@ def inputs_sha256(
     return _sha256(
         {
             "source": {name: table.sha256 for name, table in sorted(staged.tables.items())},
+            "people": None if aliases is None else _rows_sha256(aliases),
             "eligible": rights.digest,
             "policy": policy_sha256(policy),
             "waived": sorted(waived),
@@ -48,6 +56,11 @@ def data_version(inputs: str, extract: Extract) -> str:
     """The hash of a release's inputs and of the recode that was made for it."""
     recode = [extract.recoded.tuples.sort(pl.all()).rows(), extract.levels]
     return _sha256({"inputs": inputs, "recode": recode})
+
+
+def _rows_sha256(frame: pl.DataFrame) -> str:
+    rows = frame.sort(frame.columns).write_csv().encode()
+    return hashlib.sha256(rows).hexdigest()
 
 
 def _sha256(parts: Mapping[str, object]) -> str:

@@ -25,6 +25,7 @@ is made of."""
 _OWN_ROW = (Aggregate.FIRST, Aggregate.LAST)
 _UNIT = "_unit"
 _TIME = "_time"
+_PERSON = "_person"
 
 
 def assemble(
@@ -58,6 +59,30 @@ def assemble(
         quarantine.add(plan.family.views["enrolments"].table, Reason.NO_LEARNER_ROW, orphans)
         frames["enrolments"] = whole.join(known, on=LEARNER, how="semi")
     return {name: frame.drop(ROW) for name, frame in frames.items()}
+
+
+def canonical(
+    tables: Mapping[str, pl.LazyFrame], family: Family, aliases: pl.DataFrame | None
+) -> dict[str, pl.LazyFrame]:
+    """The staged tables with one id a person: two ids of one person are no two learners.
+
+    Args:
+        tables: staged tables.
+        family: which columns name learners.
+        aliases: `id` and `person`, where the source tells which ids belong together.
+    """
+    if aliases is None:
+        return dict(tables)
+    found = {}
+    for name, table in tables.items():
+        key = family.tables[name].learner_key()
+        found[name] = table
+        if key is not None:
+            names = aliases.lazy().select(pl.col("id").alias(key), pl.col("person").alias(_PERSON))
+            joined = table.join(names, on=key, how="left", maintain_order="left")
+            renamed = joined.with_columns(pl.coalesce(_PERSON, key).alias(key))
+            found[name] = renamed.drop(_PERSON)
+    return found
 
 
 def occurring(tables: Mapping[str, pl.LazyFrame], plan: Plan) -> pl.DataFrame:

@@ -22,6 +22,10 @@ def world(tmp_path: Path) -> Path:
     """Everybody consents, and a first package is out."""
     root = make_world(tmp_path)
     consent(root)
+    request = root / "request.toml"
+    request.write_text(
+        request.read_text().replace("suppression_limit = 0.1", "suppression_limit = 0.2")
+    )
     build(root, "package")
     return root
 
@@ -163,7 +167,7 @@ def test_a_corrected_source_makes_a_new_release(world: Path):
     """Rectification (GDPR 16) is seen by the next build, which is another version of the data."""
     first = json.loads((world / "package" / "datapackage.json").read_text())["kohort"]
     people = world / "data" / "people.csv"
-    people.write_text(people.read_text().replace(f"{raw_id(3)},F", f"{raw_id(3)},M"))
+    people.write_text(people.read_text().replace(f"{raw_id(4)},M", f"{raw_id(4)},F"))
     assert not build(world, "rebuilt")["again"]
     second = json.loads((world / "rebuilt" / "datapackage.json").read_text())["kohort"]
     assert first["data_version"] != second["data_version"]

@@ -109,8 +109,12 @@ def asked(earlier, new, present, seed=1):
         present=frame(present),
         generator=np.random.default_rng(seed),
     )
-    assert found.columns == ["learner", "item"]
-    numbers = [(int(who, 16), item and int(item.split()[1])) for who, item in found.iter_rows()]
+    assert found.columns == ["learner", "item", "departing"]
+    shows = {who for one in earlier for who in one.shown}
+    if shows <= {who for who, _ in present}:
+        assert found.is_empty() or new.m == 1 or not found["departing"].any(), "nobody departed"
+    rows = found.drop("departing").iter_rows()
+    numbers = [(int(who, 16), item and int(item.split()[1])) for who, item in rows]
     assert len(set(numbers)) == len(numbers)
     return set(numbers)
 
@@ -325,7 +329,8 @@ def test_weak_releases_do_not_stand_in_the_way_of_strong_ones():
     second = Released(5, 1, None, True, crowd(range(10), 0, [2]))
     strong = Released(5, 2, None, False, crowd(range(11), 0, []))
     # He waits: nobody else is in the first release and in the new one alone. Four wait with him, so
-    # that he is not the only one of item 1 who is not there, and a fifth, as item 2 has none of him.
+    # that he is not the only one of item 1 who is missing, and a fifth, because these four alone
+    # would be in both earlier releases and not in the new one.
     out = asked([first, second], strong, everybody(strong))
     assert (10, "") in out
     assert len(out) == 6
