@@ -13,10 +13,11 @@ import polars as pl
 
 from pipelines.errors import PrivacyError
 from pipelines.frozen import Frozen, merged
-from pipelines.gate import Shown, left_out
+from pipelines.gate import left_out
 from pipelines.governance.tables import NO_ITEM
 from pipelines.microdata import Extract, anonymize
 from pipelines.plan import Plan
+from pipelines.shown import Shown
 from pipelines.views import LEARNER
 from pipelines.world import World, make_world
 

@@ -9,7 +9,7 @@ releases of one project joins them by pseudonym, whatever they promise. The coun
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from itertools import cycle
 from typing import Final
 
@@ -17,57 +17,14 @@ import numpy as np
 import polars as pl
 from numpy.typing import NDArray
 
+from anonymizer.cells import Keys, Known, ReleaseEntry, among, distinct
 from anonymizer.incidence import Incidence
-from anonymizer.releases import (
-    Keys,
-    Known,
-    ReleaseEntry,
-    among,
-    depart,
-    distinct,
-    hold_back,
-    intersect,
-)
+from anonymizer.releases import depart, hold_back, intersect
 from pipelines.errors import PrivacyError
+from pipelines.shown import NO_NUMBER, Rows, Shown, numbered, row_keys
 from schemas.manifest import ItemKnowledge
 
-MEMBERS: Final = pl.Schema(
-    {"learner": pl.String(), "item": pl.String(), "class_number": pl.Int64()}
-)
 _ORDER: Final[tuple[ItemKnowledge, ...]] = (1, 2, 3, "full")
-_NONE: Final = -1
-"""The number of the item of a row without one."""
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class Shown:
-    """What a release shows of whom.
-
-    Attributes:
-        k: distinct learners that it promises.
-        m: items that its attacker knows; 1 is course scope, where nothing joins two rows.
-        project: whose key its pseudonyms are made under; None but in linked scope.
-        item: its item column; None where it shows no items.
-        members: `learner` (the registry's digest, hex), `item` (the released label, "" where it
-            shows none of his), `class_number`; each learner and item once, without nulls. A learner
-            has one class.
-
-    Raises:
-        ValueError: the members have another shape, or items do not fit the promise.
-    """
-
-    k: int
-    m: ItemKnowledge
-    project: str | None
-    item: str | None
-    members: pl.DataFrame
-
-    def __post_init__(self) -> None:
-        if self.members.schema != MEMBERS or any(self.members.null_count().row(0)):
-            raise ValueError("members: expected learner, item and class_number without nulls")
-        without = self.members["item"] == ""
-        if (self.item is None and not without.all()) or (self.m == 1 and without.any()):
-            raise ValueError("members: items do not fit the item column and m")
 
 
 def left_out(
@@ -101,7 +58,7 @@ def left_out(
         ValueError: the new release shows who is not present.
     """
     _require_one_item_column([*earlier, new])
-    before, now, there = _numbered(earlier, new, present)
+    before, now, there = numbered(earlier, new, present)
     views = _views(before, now, there)
     departing = np.zeros(len(new.members), np.bool_)
     untouched, asked = 0, cycle(views)
@@ -151,57 +108,6 @@ def _require_one_item_column(releases: Sequence[Shown]) -> None:
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class _Rows:
-    """Members of a release in numbers, sorted by learner and item.
-
-    Attributes:
-        shown: whose members they are.
-        learner: the same number in all releases.
-        item: the same number in all releases; `_NONE` where there is none.
-        classes: of the learner.
-        at: the row in `shown.members`.
-
-    Raises:
-        ValueError: a learner has an item twice, or is in two classes.
-    """
-
-    shown: Shown
-    learner: NDArray[np.int64]
-    item: NDArray[np.int64]
-    classes: NDArray[np.int64]
-    at: NDArray[np.int64]
-
-    def __post_init__(self) -> None:
-        same = self.learner[1:] == self.learner[:-1]
-        if (same & (self.item[1:] == self.item[:-1])).any():
-            raise ValueError("members: a learner has an item twice")
-        if (same & (self.classes[1:] != self.classes[:-1])).any():
-            raise ValueError("members: a learner is in two classes")
-
-    def filtered(self, stays: NDArray[np.bool_]) -> "_Rows":
-        """Some of the rows."""
-        return replace(
-            self,
-            learner=self.learner[stays],
-            item=self.item[stays],
-            classes=self.classes[stays],
-            at=self.at[stays],
-        )
-
-    def entry(self, *, items: bool) -> ReleaseEntry:
-        """Each learner with his class and, if asked, his items."""
-        begins = np.diff(self.learner, prepend=-1) > 0
-        rows = (self.item != _NONE) & items
-        length = np.bincount((np.cumsum(begins) - 1)[rows], minlength=int(begins.sum()))
-        held = Incidence(
-            offsets=np.concatenate(([0], np.cumsum(length))).astype(np.int64),
-            item=self.item[rows].astype(np.int32),
-            classes=self.classes[begins],
-        )
-        return ReleaseEntry(self.learner[begins], held, self.shown.k, self.shown.m)
-
-
-@dataclass(frozen=True, slots=True, eq=False)
 class _Cells:
     """What one attacker sees of the earlier releases.
 
@@ -246,11 +152,11 @@ class _Learners:
     cells: _Cells
     items: bool
 
-    def entry(self, new: _Rows) -> ReleaseEntry:
+    def entry(self, new: Rows) -> ReleaseEntry:
         """What the new release shows him."""
         return new.entry(items=self.items)
 
-    def stays(self, new: _Rows, leaving: Keys) -> NDArray[np.bool_]:
+    def stays(self, new: Rows, leaving: Keys) -> NDArray[np.bool_]:
         """The rows of the learners who stay."""
         return ~among(new.learner, leaving)
 
@@ -269,25 +175,18 @@ class _OneItem:
     items: int
     others: NDArray[np.int64]
 
-    def entry(self, new: _Rows) -> ReleaseEntry:
+    def entry(self, new: Rows) -> ReleaseEntry:
         """What the new release shows him."""
         return _apart(new, self.items, self.others)
 
-    def stays(self, new: _Rows, leaving: Keys) -> NDArray[np.bool_]:
+    def stays(self, new: Rows, leaving: Keys) -> NDArray[np.bool_]:
         """The rows that stay; those of whole learners but under course scope."""
         if new.shown.m == 1:
-            return ~among(_keys(new, self.items), leaving)
+            return ~among(row_keys(new, self.items), leaving)
         return ~among(new.learner, leaving // self.items)
 
 
-def _keys(rows: _Rows, items: int) -> NDArray[np.int64]:
-    """The numbers of learner and item; rows without one are left out."""
-    has = rows.item != _NONE
-    keys: NDArray[np.int64] = rows.learner[has] * items + rows.item[has]
-    return keys
-
-
-def _apart(rows: _Rows, items: int, others: NDArray[np.int64]) -> ReleaseEntry:
+def _apart(rows: Rows, items: int, others: NDArray[np.int64]) -> ReleaseEntry:
     """Each row as a learner of its own.
 
     A release without items shows a learner's class beside each item that others show of him.
@@ -297,7 +196,7 @@ def _apart(rows: _Rows, items: int, others: NDArray[np.int64]) -> ReleaseEntry:
         keys = others[among(others // items, rows.learner)]
         classes = rows.classes[np.searchsorted(rows.learner, keys // items)]
     else:
-        keys, classes = _keys(rows, items), rows.classes[rows.item != _NONE]
+        keys, classes = row_keys(rows, items), rows.classes[rows.item != NO_NUMBER]
     held = Incidence(
         offsets=np.zeros(len(keys) + 1, np.int64),
         item=np.empty(0, np.int32),
@@ -306,7 +205,7 @@ def _apart(rows: _Rows, items: int, others: NDArray[np.int64]) -> ReleaseEntry:
     return ReleaseEntry(keys, held, rows.shown.k, beside=beside)
 
 
-def _views(earlier: Sequence[_Rows], new: _Rows, present: _Rows) -> list[_Learners | _OneItem]:
+def _views(earlier: Sequence[Rows], new: Rows, present: Rows) -> list[_Learners | _OneItem]:
     """The attackers whom the live releases meet, those who know least first."""
     if not earlier:
         return []
@@ -323,15 +222,15 @@ def _views(earlier: Sequence[_Rows], new: _Rows, present: _Rows) -> list[_Learne
     return [*apart, *(_learners(m, same, new, present, linked=True) for m in ms)]
 
 
-def _ms(releases: Sequence[_Rows]) -> list[ItemKnowledge]:
+def _ms(releases: Sequence[Rows]) -> list[ItemKnowledge]:
     """Whom the releases promise something, ascending."""
     return sorted({rows.shown.m for rows in releases}, key=_ORDER.index)
 
 
 def _learners(
-    m: Known, earlier: Sequence[_Rows], new: _Rows, present: _Rows, *, linked: bool = False
+    m: Known, earlier: Sequence[Rows], new: Rows, present: Rows, *, linked: bool = False
 ) -> _Learners:
-    def takes_items(rows: _Rows) -> bool:
+    def takes_items(rows: Rows) -> bool:
         return linked or _ORDER.index(rows.shown.m) >= _ORDER.index(m)
 
     entries = tuple(rows.entry(items=takes_items(rows)) for rows in earlier)
@@ -340,53 +239,13 @@ def _learners(
     return _Learners(_Cells(entries, departed, m, linked), takes_items(new))
 
 
-def _one_item(earlier: Sequence[_Rows], new: _Rows, present: _Rows) -> _OneItem:
+def _one_item(earlier: Sequence[Rows], new: Rows, present: Rows) -> _OneItem:
     items = 1 + max(int(rows.item.max(initial=0)) for rows in (*earlier, new, present))
-    before = distinct(np.concatenate([_keys(rows, items) for rows in earlier]))
-    either = distinct(np.concatenate((before, _keys(new, items))))
+    before = distinct(np.concatenate([row_keys(rows, items) for rows in earlier]))
+    either = distinct(np.concatenate((before, row_keys(new, items))))
     entries = tuple(_apart(rows, items, either) for rows in earlier)
     if new.shown.m == 1:
-        departed = before[~among(before, _keys(present, items))]
+        departed = before[~among(before, row_keys(present, items))]
     else:
         departed = before[~among(before // items, present.learner)]
     return _OneItem(_Cells(entries, departed, "full", linked=False), items, before)
-
-
-def _numbered(
-    earlier: Sequence[Shown], new: Shown, present: pl.DataFrame
-) -> tuple[list[_Rows], _Rows, _Rows]:
-    """All releases, the new one, and who is present, in the same numbers.
-
-    Numbers follow the order of digests and labels, so that the order of rows tells nothing.
-
-    Raises:
-        ValueError: the new release shows who is not present.
-    """
-    on = ["learner", "item"]
-    if len(new.members.join(present, on=on if new.m == 1 else "learner", how="anti")):
-        raise ValueError("present: lacks rows of the new release")
-    frames = [*(one.members for one in earlier), new.members, present]
-    numbers = [
-        pl.concat([frame.select(name).unique() for frame in frames])
-        .unique()
-        .filter(pl.col(name) != "")
-        .sort(name)
-        .with_row_index(f"{name}_number")
-        for name in on
-    ]
-
-    def rows(shown: Shown, frame: pl.DataFrame) -> _Rows:
-        coded = frame.with_row_index("at")
-        for name, known in zip(on, numbers, strict=True):
-            coded = coded.join(known, on=name, how="left")
-        coded = coded.select(pl.exclude(on).cast(pl.Int64)).sort("learner_number", "item_number")
-        return _Rows(
-            shown,
-            coded["learner_number"].to_numpy(),
-            coded["item_number"].fill_null(_NONE).to_numpy(),
-            coded["class_number"].to_numpy(),
-            coded["at"].to_numpy(),
-        )
-
-    there = present.select(on).unique().with_columns(pl.lit(0, pl.Int64).alias("class_number"))
-    return [rows(one, one.members) for one in earlier], rows(new, new.members), rows(new, there)

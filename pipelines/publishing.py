@@ -15,7 +15,6 @@ from pipelines.beside import Apart, Earlier
 from pipelines.errors import PrivacyError, RegistryError
 from pipelines.folders import Target, Workplace, publication
 from pipelines.frozen import Frozen
-from pipelines.gate import Shown
 from pipelines.governance.releases import (
     NewRelease,
     ReleaseStatus,
@@ -38,6 +37,7 @@ from pipelines.packing import Building, Packed
 from pipelines.people import Actor
 from pipelines.plan import Plan
 from pipelines.settings import Workspace
+from pipelines.shown import Shown
 from pipelines.steward import APPROVAL_FILE
 from pipelines.store import Stored, copy_to, discard, discard_ended, keep, package_digest, stored
 from pipelines.verify import Verification, verify_package, verify_union

@@ -7,7 +7,8 @@ from hypothesis import assume, event, given, settings
 from hypothesis import strategies as st
 
 from pipelines.errors import PrivacyError
-from pipelines.gate import MEMBERS, Shown, left_out
+from pipelines.gate import left_out
+from pipelines.shown import MEMBERS, Shown
 from tests.reference.gate import Released, cells
 
 CROWDS = [range(3), range(3, 7), range(7, 12), range(12, 18), range(18, 27)]

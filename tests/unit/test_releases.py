@@ -5,9 +5,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from anonymizer.cells import ReleaseEntry
 from anonymizer.errors import CoreError
 from anonymizer.items import Incidence, anonymize_items
-from anonymizer.releases import ReleaseEntry, depart, hold_back, intersect
+from anonymizer.releases import depart, hold_back, intersect
 from tests.reference.gate import linked_cells
 from tests.reference.items import joint_cells
 
