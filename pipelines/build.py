@@ -15,8 +15,6 @@ from pipelines.governance.database import open_registry
 from pipelines.governance.identities import aliases
 from pipelines.governance.releases import served_again
 from pipelines.governance.requests import approved
-from pipelines.governance.rights import registry_digests
-from pipelines.keys import registry_key
 from pipelines.packing import Building, pack
 from pipelines.people import Actor, Duty
 from pipelines.permitted import permitted
@@ -34,7 +32,7 @@ from pipelines.sources.staging import Staged
 from pipelines.steward import write_steward_files
 from pipelines.verify import Verification
 from pipelines.versions import inputs_sha256
-from pipelines.views import LEARNER, assemble, canonical, occurring, permit
+from pipelines.views import assemble, canonical, occurring, permit
 from pipelines.world import make_world
 from schemas.policy import authorize
 from schemas.request import ExtractRequest, parse_request
@@ -104,8 +102,7 @@ def build(
         frames = assemble(tables, plan, staged.quarantine)
         _refuse_empty(frames, staged.quarantine)
         progress("keep who permits it")
-        everybody = occurring(tables, plan)
-        rights = permitted(everybody, plan, workspace, cut_off=now, aliases=people)
+        rights = permitted(occurring(tables, plan), plan, workspace, cut_off=now, aliases=people)
         inputs = inputs_sha256(
             staged,
             plan,
@@ -124,11 +121,10 @@ def build(
         progress("anonymize")
         own = _of_permitted(tables, plan, rights.allowed, staged.quarantine)
         generator = np.random.default_rng(int.from_bytes(randomness(_SEED_BYTES)))
-        known_as = _known_as(everybody[LEARNER].unique(), registry_key(workspace.root))
-        earlier = earlier_releases(registry, plan, known_as["digest"])
+        earlier = earlier_releases(registry, plan, rights.known_as["digest"])
         most = workspace.policy.limits.suppression
         apart = anonymize_beside(
-            own, plan, earlier, known_as, most_departing=most, generator=generator
+            own, plan, earlier, rights.known_as, most_departing=most, generator=generator
         )
         progress("write")
         building = Building(plan, rights, inputs, release=randomness(4).hex(), now=now)
@@ -212,11 +208,6 @@ def _stage(plan: Plan, workspace: Workspace, folder: Path) -> Staged:
 
 def _frames(staged: Staged) -> dict[str, pl.LazyFrame]:
     return {name: pl.scan_parquet(table.path) for name, table in staged.tables.items()}
-
-
-def _known_as(learners: pl.Series, key: bytes) -> pl.DataFrame:
-    """How the registry knows each learner: `learner` (raw id) and `digest`."""
-    return pl.DataFrame({LEARNER: learners, "digest": registry_digests(learners, key)})
 
 
 def _of_permitted(

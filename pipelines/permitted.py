@@ -34,6 +34,7 @@ class Permitted:
             does not have: a sign of mistyped ids.
         allowed: the learners and raw items whose rows may be used: `learner` and, where the family
             has items, `_course`.
+        known_as: `learner` and `digest`: how the registry knows everybody of the source.
         digest: of the permitted pairs, keyed, so that nobody can test a guess against it.
         jurisdictions: of the learners' grants that count for this recipient, in order; one that
             holds everywhere (`*`) names none.
@@ -41,6 +42,7 @@ class Permitted:
 
     decided: Mapping[str, Mapping[str, int]]
     allowed: pl.DataFrame
+    known_as: pl.DataFrame
     digest: str
     jurisdictions: tuple[str, ...]
 
@@ -99,6 +101,7 @@ def permitted(
     return Permitted(
         decided=counts,
         allowed=decided.allowed.select(occurring.columns),
+        known_as=learners.select(LEARNER, pl.col(DIGEST).alias("digest")),
         digest=_keyed_digest(known.select(*occurring.drop(LEARNER).columns, DIGEST), key),
         jurisdictions=tuple(sorted(said.jurisdictions)),
     )
