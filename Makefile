@@ -8,10 +8,10 @@ OUT ?= out
 LARGE ?=
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test lint types imports check bench bench-core extract synth verify clean
+.PHONY: help demo test lint types imports check bench bench-core bench-governance extract synth verify clean
 
 help: ## list the targets
-	@awk -F':.*## ' '/^[a-z-]+:.*## / {printf "  %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@awk -F':.*## ' '/^[a-z-]+:.*## / {printf "  %-16s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 $(STAMP): requirements.lock
 	@test -n "$(PYTHON)" && "$(PYTHON)" -c 'import sys; sys.exit(not (3, 11) <= sys.version_info < (3, 14))' 2>/dev/null \
@@ -49,6 +49,9 @@ bench: $(STAMP) ## time the steps of a build on synthetic learners (long; ratios
 
 bench-core: $(STAMP) ## measure what the privacy core must reach, beside ARX (LARGE=1: 10M learners too)
 	@$(BIN)/python -m tests.bench_core $(if $(LARGE),--large)
+
+bench-governance: $(STAMP) ## rights of a million learners and the gate, on both databases (long)
+	@$(BIN)/python -m tests.bench_governance
 
 extract: $(STAMP) ## an extract of OULAD: make extract SOURCE=folder OUT=folder
 	@test -n "$(SOURCE)" || { echo "say where OULAD lies: make extract SOURCE=folder OUT=folder"; exit 1; }

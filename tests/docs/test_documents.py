@@ -57,7 +57,7 @@ def test_the_make_targets_that_the_readme_names_exist():
     """`make demo` and `make test` and the others are targets with a line of help."""
     makefile = (ROOT / "Makefile").read_text()
     for target in ("demo", "test", "help", "lint", "types", "imports", "check", "bench",
-                   "bench-core",
+                   "bench-core", "bench-governance",
                    "extract", "synth", "verify", "clean"):  # fmt: skip
         assert re.search(rf"^{target}: .*## ", makefile, re.MULTILINE), target
 
