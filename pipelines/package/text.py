@@ -64,7 +64,10 @@ Check all of this yourself: `kohort verify .` reads the files as they are and re
   within a class a combination of measures may be unique.
 - {_inference(manifest)}
 - The promise is syntactic: it does not cover what could be inferred from the algorithm's own
-  choices, nor anything about other releases from the same source{_elsewhere(promise)}
+  choices.
+- The releases that its registry knew of were held against it when it was built, by class and item.
+  This package alone can't show that, and releases from elsewhere are outside the promise.
+{_elsewhere(promise)}\
 - {_access(promise)}
 
 At most {_percent(promise.suppression_limit)} of the learners could be left out for the promise's
@@ -207,13 +210,12 @@ def _inference(manifest: Manifest) -> str:
 
 
 def _elsewhere(promise: Promise) -> str:
-    """What the promise says nothing of: other releases, and rows of linked ones side by side."""
+    """What the promise says nothing of: rows of linked releases side by side."""
     if promise.project is None:
-        return "."
+        return ""
     return (
-        f" outside the\n  project `{promise.project}`.\n"
-        "- Of one learner several releases of the project may show measures and results that are\n"
-        "  unique together, though in each release they are shared."
+        f"- Of one learner several releases of the project `{promise.project}` may show measures\n"
+        "  and results that are unique together, though in each release they are shared.\n"
     )
 
 
