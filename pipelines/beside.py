@@ -30,10 +30,12 @@ class Earlier:
     """A live release: what it shows, and how it was made.
 
     Attributes:
+        release: its id.
         shown: of whom.
         frozen: the recode.
     """
 
+    release: str
     shown: Shown
     frozen: Frozen
 
@@ -46,12 +48,16 @@ class Apart:
         extract: under raw learner ids.
         shown: what it adds to what is out already, under the registry's digests.
         classes: class number -> quasi-identifier -> released label.
+        releases: the live releases that it was held against.
+        held_back: learners (rows under course scope) whom these hold back.
         departing: learners (rows under course scope) who left beside those whose right it was.
     """
 
     extract: Extract
     shown: Shown
     classes: Mapping[int, Mapping[str, str]]
+    releases: tuple[str, ...] = ()
+    held_back: int = 0
     departing: int = 0
 
 
@@ -93,7 +99,12 @@ def anonymize_beside(
             [one.shown for one in earlier], apart.shown, present=present, generator=generator
         )
         if out.is_empty():
-            return replace(apart, departing=len(departing))
+            return replace(
+                apart,
+                releases=tuple(one.release for one in earlier),
+                held_back=0 if held is None else len(held),
+                departing=len(departing),
+            )
         # What was chosen stays: the gate leaves out nothing more where classes are the same.
         frozen = merged([frozen, Frozen.of(extract, plan)])
         rows = _raw(out, plan, known_as)

@@ -137,7 +137,7 @@ def build(
             tables=packed.tables,
             quarantine=staged.quarantine,
             rights=rights,
-            extract=apart.extract,
+            apart=apart,
             platform=make_world(frames, plan),
             generator=generator,
         )

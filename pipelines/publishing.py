@@ -70,7 +70,7 @@ def earlier_releases(registry: Engine, plan: Plan, digests: pl.Series) -> list[E
         of = members(registry, one.id)
         if of["learner"].is_in(digests.implode()).any():
             shown = Shown(k=one.k, m=one.m, project=one.project, item=one.item, members=of)
-            found.append(Earlier(shown, Frozen.from_text(recode_text(registry, one.id))))
+            found.append(Earlier(one.id, shown, Frozen.from_text(recode_text(registry, one.id))))
     return found
 
 

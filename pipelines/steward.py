@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 
 from anonymizer.local import LocalRecoding
+from pipelines.beside import Apart
 from pipelines.figures import bias_figures, risk_figures, utility_figures
 from pipelines.microdata import Extract
 from pipelines.package import Described
@@ -28,7 +29,7 @@ def write_steward_files(
     tables: Sequence[Described],
     quarantine: Quarantine,
     rights: Permitted,
-    extract: Extract,
+    apart: Apart,
     platform: World,
     generator: np.random.Generator,
 ) -> None:
@@ -41,16 +42,25 @@ def write_steward_files(
         tables: what is released.
         quarantine: rows put aside, by reason.
         rights: what the registry decided.
-        extract: the recoding and what it cost.
+        apart: the extract, what it cost, and what the live releases cost it.
         platform: every learner of the source, permitted or not.
         generator: for simulated attacks.
     """
+    extract = apart.extract
     (folder / APPROVAL_FILE).write_text(_approval(promise, tables), encoding="utf-8")
     (folder / "quarantine").mkdir()
     quarantine.write(folder / "quarantine")
     _write_json(
         folder / "eligibility.json",
         {"cut_off": promise.cut_off, "purpose": plan.request.purpose, **rights.decided},
+    )
+    _write_json(
+        folder / "beside.json",
+        {
+            "live_releases": apart.releases,
+            "held_back": apart.held_back,
+            "left_beside_the_departed": apart.departing,
+        },
     )
     _write_json(folder / "recoding.json", _recoding(extract, plan))
     _write_json(folder / "utility.json", utility_figures(extract, plan))

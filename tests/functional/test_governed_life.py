@@ -183,3 +183,15 @@ def test_another_request_must_fit_beside_the_first(world: Path):
     for who, item in first.keys() | second.keys():
         cells.setdefault((item, first.get((who, item)), second.get((who, item))), set()).add(who)
     assert min(map(len, cells.values())) >= K
+
+
+def test_the_steward_sees_what_the_live_releases_cost(world: Path):
+    """Beside the rebuilt package: what it was held against, and how many left for it."""
+    learner, _ = of_class_k(world)
+    run("rights", "erase", learner, "--reason", "asked by letter", *workspace(world))
+    build(world, "rebuilt")
+    first = json.loads((world / "package.steward" / "beside.json").read_text())
+    assert first == {"live_releases": [], "held_back": 0, "left_beside_the_departed": 0}
+    second = json.loads((world / "rebuilt.steward" / "beside.json").read_text())
+    assert second["live_releases"] == [releases(registry(world))[0].id]
+    assert second["left_beside_the_departed"] >= K - 1

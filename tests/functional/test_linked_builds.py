@@ -1,0 +1,136 @@
+"""Linked scope: one pseudonym joins the extracts of a project, and no others."""
+
+import json
+from pathlib import Path
+
+import polars as pl
+import pytest
+
+from pipelines.keys import project_key
+from tests.reference.pseudonym import linked_pseudonym
+from tests.reference.union import groups_of, holds
+from tests.smallworld import PEOPLE, consent, make_world, raw_id, run
+
+K = 5
+BROAD = """
+learners = ["gender", "region"]
+enrolments = ["code_module", "clicks"]
+"""
+NARROW = """
+learners = ["region"]
+enrolments = ["code_module"]
+"""
+REQUEST = """
+title = "Results by region"
+researcher = "r.lee@uni.example"
+purpose = "research"
+source = "{source}"
+[release]
+type = "microdata"
+{scope}
+{columns}
+[release.privacy]
+k = 5
+suppression_limit = 0.2
+"""
+STUDY = 'pseudonyms = "linked"\nproject = "study"'
+
+
+@pytest.fixture
+def world(tmp_path: Path) -> Path:
+    """Everybody consents; the policy knows a project; a second source has the same learners."""
+    root = make_world(tmp_path)
+    consent(root)
+    policy, settings = root / "ws/policy.toml", root / "ws/kohort.toml"
+    policy.write_text(policy.read_text().replace("projects = []", 'projects = ["study"]'))
+    text = settings.read_text()
+    settings.write_text(text + text[text.index("[sources.small]") :].replace(".small]", ".other]"))
+    return root
+
+
+def build(root: Path, name: str, columns: str, *, scope=STUDY, source="small", code=0):
+    """Build a request for these columns; what is said of it, or the error."""
+    request = root / f"{name}.toml"
+    request.write_text(REQUEST.format(source=source, scope=scope, columns=columns))
+    out = ("--out", str(root / name), "--workspace", str(root / "ws"), "--json")
+    said = run("build", str(request), *out, code=code)
+    return json.loads(said) if code == 0 else said
+
+
+def release(root: Path, command: str, ident: str, *options: str, code: int = 0) -> str:
+    """Do something to a release."""
+    return run("release", command, ident, *options, "--workspace", str(root / "ws"), code=code)
+
+
+def end(root: Path, ident: str) -> None:
+    """Recall a release, and have its only recipient confirm."""
+    release(root, "recall", ident, "--reason", "the study is over")
+    release(root, "confirm", ident, "--recipient", "r.lee@uni.example")
+
+
+def told(root: Path, name: str) -> dict[str, object]:
+    """What a package tells, as the reference takes it."""
+    learners = pl.read_parquet(root / name / "data/learners.parquet")
+    return {
+        "learners": learners.to_dicts(),
+        "enrolments": pl.read_parquet(root / name / "data/enrolments.parquet").to_dicts(),
+        "quasi": [column for column in learners.columns if column != "learner"],
+        "item": "code_module",
+        "k": K,
+        "m": "full",
+    }
+
+
+def people(root: Path, name: str) -> dict[int, str]:
+    """Number of a learner -> his pseudonym in a package, computed anew under the project's key."""
+    key = project_key(root / "ws", "study")
+    names = {linked_pseudonym(key, raw_id(i)): i for i in range(PEOPLE)}
+    return {names[row["learner"]]: row["learner"] for row in told(root, name)["learners"]}
+
+
+def union(root: Path, *names: str) -> dict[str, object]:
+    """The checker's word on packages together; every one of them holds alone, too."""
+    first, *others = (str(root / name) for name in names)
+    linked = [word for other in others for word in ("--linked-with", other)]
+    said = json.loads(run("verify", first, *linked, "--json"))
+    assert said["ok"]
+    return said["union"]
+
+
+def test_a_learner_has_one_name_in_all_extracts_of_a_project(world: Path):
+    """In both he is called the same, and what stands beside the name is his own."""
+    build(world, "broad", BROAD)
+    build(world, "narrow", NARROW)
+    assert people(world, "broad").keys() & people(world, "narrow").keys()
+    for name in ("broad", "narrow"):
+        numbers = {pseudonym: number for number, pseudonym in people(world, name).items()}
+        for row in told(world, name)["learners"]:
+            number = numbers[row["learner"]]
+            assert row["region"] in {"*", "AABB"[number % 4], ["a1", "a2", "b1", "b2"][number % 4]}
+            assert row.get("gender", "*") in {"*", "FM"[number // 4 % 2]}
+        for row in told(world, name)["enrolments"]:
+            assert row["code_module"] == "x" or numbers[row["learner"]] % 3 == 0
+
+
+def test_other_scopes_share_no_name_with_a_project(world: Path):
+    """A release of its own has pseudonyms of its own."""
+    build(world, "broad", BROAD)
+    build(world, "apart", BROAD, scope='pseudonyms = "release"')
+    linked, apart = ({row["learner"] for row in told(world, n)["learners"]} for n in
+                     ("broad", "apart"))  # fmt: skip
+    assert linked
+    assert apart
+    assert not linked & apart
+
+
+def test_the_union_keeps_the_promise(world: Path):
+    """Counted by the checker, and slowly; it would not hold if all who could were in the second."""
+    build(world, "broad", BROAD)
+    build(world, "narrow", NARROW)
+    broad, narrow = told(world, "broad"), told(world, "narrow")
+    groups = groups_of([narrow, broad])
+    assert holds(groups)
+    found = union(world, "narrow", "broad")
+    assert found["k_found"] == min(map(len, groups.values()))
+    assert found["k_found"] >= K
+    build(world, "alone", NARROW, scope='pseudonyms = "release"')
