@@ -1,6 +1,7 @@
 """Linked scope: one pseudonym joins the extracts of a project, and no others."""
 
 import json
+import shutil
 from pathlib import Path
 
 import polars as pl
@@ -88,6 +89,17 @@ def people(root: Path, name: str) -> dict[int, str]:
     return {names[row["learner"]]: row["learner"] for row in told(root, name)["learners"]}
 
 
+def everybody(root: Path) -> dict[str, object]:
+    """What the narrow extract would tell if it held all who permit it."""
+    key = project_key(root / "ws", "study")
+    names = {i: linked_pseudonym(key, raw_id(i)) for i in range(PEOPLE)}
+    learners = [{"learner": name, "region": "AABB"[i % 4]} for i, name in names.items()]
+    taken = [(i, course) for i in names for course in ("xy" if i % 3 == 0 else "x")]
+    enrolments = [{"learner": names[i], "code_module": course} for i, course in taken]
+    return {"learners": learners, "enrolments": enrolments, "quasi": ["region"],
+            "item": "code_module", "k": K, "m": "full"}  # fmt: skip
+
+
 def union(root: Path, *names: str) -> dict[str, object]:
     """The checker's word on packages together; every one of them holds alone, too."""
     first, *others = (str(root / name) for name in names)
@@ -124,7 +136,7 @@ def test_other_scopes_share_no_name_with_a_project(world: Path):
 
 
 def test_the_union_keeps_the_promise(world: Path):
-    """Counted by the checker, and slowly; it would not hold if all who could were in the second."""
+    """As the checker counts and as it is counted slowly; all who permit it would break it."""
     build(world, "broad", BROAD)
     build(world, "narrow", NARROW)
     broad, narrow = told(world, "broad"), told(world, "narrow")
@@ -132,5 +144,79 @@ def test_the_union_keeps_the_promise(world: Path):
     assert holds(groups)
     found = union(world, "narrow", "broad")
     assert found["k_found"] == min(map(len, groups.values()))
-    assert found["k_found"] >= K
-    build(world, "alone", NARROW, scope='pseudonyms = "release"')
+    assert union(world, "broad", "narrow")["k_found"] == found["k_found"]
+    assert not holds(groups_of([everybody(world), broad]))
+
+
+def test_an_extract_after_an_erasure(world: Path):
+    """Who stays keeps his name; who is gone, and the k who left with him, tell nothing."""
+    before = build(world, "before", BROAD)
+    gone = min(people(world, "before"))
+    run("rights", "erase", raw_id(gone), "--reason", "letter", "--workspace", str(world / "ws"))
+    after = build(world, "after", BROAD)
+    assert not after["again"]
+    left = people(world, "before").keys() - people(world, "after").keys()
+    assert gone in left
+    assert len(left) >= K
+    assert people(world, "after").items() <= people(world, "before").items()
+    groups = groups_of([told(world, "after"), told(world, "before")])
+    assert holds(groups)
+    assert union(world, "after", "before")["k_found"] == min(map(len, groups.values()))
+    for name, built, code in (("before", before, 1), ("after", after, 0)):
+        file = world / f"absent-{name}.json"
+        release(world, "pseudonyms", built["release"], "--learner-id", raw_id(gone),
+                "--out", str(file))  # fmt: skip
+        run("verify", str(world / name), "--absent-key", str(file), code=code)
+
+
+def test_a_project_that_the_policy_does_not_name(world: Path):
+    """Refused by name before anything is read, and no key is made for it."""
+    said = build(world, "broad", BROAD, scope=STUDY.replace("study", "hobby"), code=3)
+    assert "release.project: the policy links the extracts of: study" in said
+    assert project_key(world / "ws", "hobby") is None
+    assert not (world / "broad").exists()
+
+
+def test_a_project_belongs_to_one_source(world: Path):
+    """Ids of two sources would be joined by it: refused until the first source's are destroyed."""
+    first = build(world, "broad", BROAD)["release"]
+    said = build(world, "other", BROAD, source="other", code=5)
+    assert "another source" in said
+    release(world, "recall", first, "--reason", "the study is over")
+    build(world, "other", BROAD, source="other", code=5)
+    release(world, "confirm", first, "--recipient", "r.lee@uni.example")
+    build(world, "other", BROAD, source="other")
+
+
+def test_the_key_of_a_project_is_not_destroyed_with_one_extract(world: Path):
+    """Others share it: refused, served or recalled, and the key still tells who is absent."""
+    ident = build(world, "broad", BROAD)["release"]
+    destroy = ("destroy-key", ident, "--reason", "over")
+    assert "has ended" in release(world, *destroy, code=7)
+    release(world, "recall", ident, "--reason", "over")
+    assert "is linked" in release(world, *destroy, code=7)
+    assert people(world, "broad")
+
+
+def test_a_recalled_extract_counts_until_it_is_destroyed(world: Path):
+    """Then the next one shows all who permit it, and the workspace's copy is gone."""
+    broad = build(world, "broad", BROAD)["release"]
+    release(world, "recall", broad, "--reason", "a fault")
+    beside = build(world, "beside", NARROW)["release"]
+    assert union(world, "beside", "broad")["k_found"] >= K
+    assert len(people(world, "beside")) < PEOPLE
+    assert (world / "ws/releases" / broad).is_dir()
+    release(world, "confirm", broad, "--recipient", "r.lee@uni.example")
+    assert not (world / "ws/releases" / broad).exists()
+    end(world, beside)
+    build(world, "alone", NARROW)
+    assert len(people(world, "alone")) == PEOPLE
+
+
+def test_a_copy_that_is_lost_stops_the_project(world: Path):
+    """The union can't be counted without it, so nothing more is linked; other scopes go on."""
+    ident = build(world, "broad", BROAD)["release"]
+    shutil.rmtree(world / "ws/releases" / ident)
+    assert f"release {ident}: the workspace's copy" in build(world, "narrow", NARROW, code=7)
+    assert not (world / "narrow").exists()
+    build(world, "narrow", NARROW, scope='pseudonyms = "release"')
