@@ -116,7 +116,7 @@ def build(
         )
         if again is not None:
             progress("give out the recorded release")
-            verification = give_again(again, workspace, place, to)
+            verification = give_again(again, workspace, registry, place, to, actor=actor, at=now)
             return Built(to.package, to.steward, verification, again.id, again=True)
         progress("anonymize")
         own = _of_permitted(tables, plan, rights.allowed, staged.quarantine)

@@ -2,6 +2,7 @@
 
 import os
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 from typing import Final
 
@@ -12,18 +13,25 @@ _FOLDER: Final = "keys"
 _REGISTRY: Final = "registry.key"
 
 
-def create_keys(root: Path) -> None:
-    """Make the key folder and the registry key of a new workspace."""
+def create_keys(root: Path) -> bool:
+    """Make the key folder and the registry key of a new workspace; one that is there stays.
+
+    Returns:
+        Whether the registry key is new.
+    """
     folder = root / _FOLDER
     folder.mkdir(mode=0o700, exist_ok=True)
-    if not (folder / _REGISTRY).exists():
-        _write_key(folder / _REGISTRY, os.urandom(KEY_BYTES))
+    if (folder / _REGISTRY).exists():
+        return False
+    _write_key(folder / _REGISTRY, os.urandom(KEY_BYTES))
+    return True
 
 
-def remove_keys(root: Path) -> None:
-    """Take back what `create_keys` made."""
+def remove_new_keys(root: Path) -> None:
+    """Take back what `create_keys` made, where it made the registry key."""
     (root / _FOLDER / _REGISTRY).unlink(missing_ok=True)
-    (root / _FOLDER).rmdir()
+    with suppress(OSError):  # other keys stay
+        (root / _FOLDER).rmdir()
 
 
 def registry_key(root: Path) -> bytes:

@@ -6,6 +6,7 @@ steward says otherwise, and no package is out that the registry does not know.
 
 from collections.abc import Callable
 from contextlib import suppress
+from datetime import datetime
 from pathlib import Path
 
 import polars as pl
@@ -19,6 +20,7 @@ from pipelines.governance.releases import (
     NewRelease,
     ReleaseStatus,
     failed,
+    given_again,
     members,
     published,
     recode_text,
@@ -40,7 +42,12 @@ from pipelines.settings import Workspace
 from pipelines.shown import Shown
 from pipelines.steward import APPROVAL_FILE
 from pipelines.store import Stored, copy_to, discard, discard_ended, keep, package_digest, stored
-from pipelines.verify import Verification, verify_package, verify_union
+from pipelines.verify import (
+    UnreadablePackageError,
+    Verification,
+    verify_package,
+    verify_union,
+)
 from schemas.sharing import expires_on
 
 
@@ -99,13 +106,21 @@ def verified(place: Workplace, plan: Plan, registry: Engine, root: Path) -> Veri
             failing = ", ".join(check.name for check in union.checks if not check.ok)
             raise PrivacyError(
                 f"linked with the other releases of its project it breaks the promise ({failing}); "
-                "recall one of them and have its destruction confirmed, or ask for less"
+                "build again, for whom the gate leaves out is drawn by lot; or recall one of them "
+                "and have its destruction confirmed, or ask for less"
             )
     return found
 
 
 def give_again(
-    release: ReleaseStatus, workspace: Workspace, place: Workplace, to: Target
+    release: ReleaseStatus,
+    workspace: Workspace,
+    registry: Engine,
+    place: Workplace,
+    to: Target,
+    *,
+    actor: Actor,
+    at: datetime,
 ) -> Verification:
     """The recorded package once more, verified anew.
 
@@ -115,11 +130,18 @@ def give_again(
     """
     kept = _stored(workspace.root, release.id)
     copy_to(kept, place.package, place.steward, package_sha256=release.package_sha256)
-    found = verify_package(place.package, place.steward / APPROVAL_FILE)
+    try:
+        found = verify_package(place.package, place.steward / APPROVAL_FILE)
+    except UnreadablePackageError:
+        raise RegistryError(
+            f"release {release.id}: the workspace's copy can't be read; restore releases/ from "
+            "your backup, or recall the release"
+        ) from None
     if not found.ok:
-        raise PrivacyError("the stored copy breaks its promise; recall the release")
+        raise PrivacyError(f"release {release.id}: the stored copy breaks its promise; recall it")
     with publication(place, to):
-        return found
+        given_again(registry, release.id, actor=actor, at=at)
+    return found
 
 
 def publish(

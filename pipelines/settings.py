@@ -1,6 +1,7 @@
 """The workspace: a folder with `kohort.toml`, `policy.toml`, the database and the keys."""
 
 import json
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -10,7 +11,7 @@ from typing import TYPE_CHECKING, Annotated, Final, TypeVar
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field
 
 from pipelines.errors import RoleError, SettingsError
-from pipelines.keys import create_keys, remove_keys
+from pipelines.keys import create_keys, remove_new_keys
 from pipelines.people import EVERY_DUTY, Actor, Duty
 from schemas.declaration import parse_toml
 from schemas.policy import Policy
@@ -68,10 +69,24 @@ _SETTINGS_TEXT: Final = """\
 """
 
 
-DatabaseUrl = Annotated[str, Field(pattern=r"^postgresql(\+psycopg)?://[^\s]+$")]
-"""A team's PostgreSQL; SQLite where it is left out."""
+def _database(text: str) -> str:
+    if re.fullmatch(r"postgresql(\+psycopg)?://\S+", text) is None:
+        raise ValueError("write postgresql+psycopg://..., or leave it out for SQLite")
+    return text
 
-Address = Annotated[str, AfterValidator(str.casefold), Field(pattern=r"^[^@\s]+@[^@\s]+$")]
+
+def _addresses(people: Mapping[str, frozenset[Duty]]) -> Mapping[str, frozenset[Duty]]:
+    """In lower case, as they are compared; nobody is named twice."""
+    if not all(re.fullmatch(r"[^@\s]+@[^@\s]+", address) for address in people):
+        raise ValueError("addresses such as r.lee@uni.example were expected")
+    folded = {address.casefold(): duties for address, duties in people.items()}
+    if len(folded) < len(people):
+        raise ValueError("an address stands there twice, in another case")
+    return folded
+
+
+DatabaseUrl = Annotated[str, AfterValidator(_database)]
+"""A team's PostgreSQL; SQLite where it is left out."""
 
 
 class SourceSettings(BaseModel):
@@ -88,7 +103,9 @@ class _Settings(BaseModel):
     sources: Mapping[Annotated[str, Field(pattern=r"^[A-Za-z0-9_-]+$")], SourceSettings] = Field(
         default_factory=dict
     )
-    people: Mapping[Address, frozenset[Duty]] = Field(default_factory=dict)
+    people: Annotated[Mapping[str, frozenset[Duty]], AfterValidator(_addresses)] = Field(
+        default_factory=dict
+    )
 
 
 @dataclass(frozen=True, slots=True)
@@ -115,12 +132,15 @@ class Workspace:
         if self.server is None:
             return URL.create("sqlite", database=str(self.root / DATABASE_FILE))
         try:
-            return make_url(self.server).set(drivername="postgresql+psycopg")
-        except ArgumentError:
+            url = make_url(self.server)
+        except (ArgumentError, ValueError):
             raise SettingsError(
                 f"{self.root / SETTINGS_FILE}: database: no address; write "
                 "postgresql+psycopg://user@host/name"
             ) from None
+        if url.get_backend_name() == "postgresql":  # with or without the driver's name
+            return url.set(drivername="postgresql+psycopg")
+        return url
 
     def actor(self, name: str | None, *, login: str) -> Actor:
         """Who acts here.
@@ -136,7 +156,7 @@ class Workspace:
             RoleError: the settings name people, and not him.
         """
         claimed = (name or login).casefold()
-        if not self.people and (name is None or not self.policy.require_approval):
+        if not self.people and name is None:
             return Actor(claimed, login, EVERY_DUTY)
         if claimed not in self.people:
             raise RoleError(
@@ -182,7 +202,7 @@ def create_workspace(
     sources: Mapping[str, SourceSettings],
     people: Mapping[str, Sequence[Duty]] = MappingProxyType({}),
     database: str | None = None,
-) -> None:
+) -> bool:
     """Write a new workspace.
 
     Args:
@@ -191,6 +211,10 @@ def create_workspace(
         sources: the sources to write into it.
         people: address -> duties.
         database: the address of a PostgreSQL database; None: SQLite in the workspace.
+
+    Returns:
+        Whether a registry key was made. One that lies in the folder already is kept: it is of a
+        registry that the workspace shall open.
 
     Raises:
         SettingsError: there is a workspace already, or the folder can't be written.
@@ -205,7 +229,7 @@ def create_workspace(
         root.mkdir(parents=True, exist_ok=True)
         policy = _POLICY_TEXT.format(require_approval=str(not local).lower())
         (root / POLICY_FILE).write_text(policy, encoding="utf-8")
-        create_keys(root)
+        new_key = create_keys(root)
         text = "" if database is None else f"database = {json.dumps(database)}\n\n"
         text += _SETTINGS_TEXT + "".join(_source_text(n, s) for n, s in sources.items())
         text += "\n[people]\n" if people else ""
@@ -214,13 +238,20 @@ def create_workspace(
         (root / SETTINGS_FILE).chmod(0o600)  # a database's URL may hold a password
     except OSError as error:
         raise SettingsError(f"{root}: can't write the workspace ({error.strerror})") from None
+    return new_key
 
 
-def remove_workspace(root: Path) -> None:
-    """Take back what `create_workspace` wrote, and nothing else."""
+def remove_workspace(root: Path, *, new_key: bool) -> None:
+    """Take back what `create_workspace` wrote, and nothing else.
+
+    Args:
+        root: the workspace.
+        new_key: whether the registry key was made with it; one that was there before stays.
+    """
     for file in (SETTINGS_FILE, POLICY_FILE):
         (root / file).unlink(missing_ok=True)
-    remove_keys(root)
+    if new_key:
+        remove_new_keys(root)
 
 
 def _source_text(name: str, source: SourceSettings) -> str:

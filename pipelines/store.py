@@ -49,7 +49,8 @@ def keep(root: Path, release_id: str, package: Path, steward: Path) -> None:
 def stored(root: Path, release_id: str) -> Stored | None:
     """Where a release is kept; None if it is not."""
     folder = _folder(root, release_id)
-    return Stored(folder / "package", folder / "steward") if folder.is_dir() else None
+    kept = Stored(folder / "package", folder / "steward")
+    return kept if all(part.is_dir() for part in kept) else None
 
 
 def copy_to(kept: Stored, package: Path, steward: Path, *, package_sha256: str) -> None:

@@ -136,7 +136,7 @@ class ExtractRequest(BaseModel):
 
     model_config = _FROZEN
     title: Text
-    researcher: Text
+    researcher: Annotated[Text, AfterValidator(str.strip)]
     purpose: Text
     source: Text
     release: Microdata

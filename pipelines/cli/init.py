@@ -53,13 +53,13 @@ def init(
     if twice:
         raise click.BadParameter(f"two sources are named {twice[0]}", param_hint="--source")
     # Heavy imports on use: `--help` answers at once.
-    from pipelines.governance.database import create_registry  # noqa: PLC0415
+    from pipelines.governance.database import create_registry, open_registry  # noqa: PLC0415
     from pipelines.sources import load_family, open_source  # noqa: PLC0415
 
     for _, source in named:  # what can't be opened now would only fail later
         load_family(source.family)
         open_source(source.location, base=directory)
-    create_workspace(
+    new_key = create_workspace(
         directory,
         local=local,
         sources=dict(named),
@@ -67,9 +67,13 @@ def init(
         database=database,
     )
     try:
-        create_registry(find_workspace(directory).database)
+        address = find_workspace(directory).database
+        if new_key:
+            create_registry(address)
+        else:  # a second workspace of a team, or one from a backup: the key is of its registry
+            open_registry(address)
     except KohortError:  # such as a server that is down: the next try starts anew
-        remove_workspace(directory)
+        remove_workspace(directory, new_key=new_key)
         raise
     click.echo(f"workspace: {directory}")
     click.echo("next: kohort source check, kohort rights import, kohort build")

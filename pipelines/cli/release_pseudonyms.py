@@ -8,7 +8,8 @@ from typing import Final
 import click
 
 from pipelines.cli.options import acting, as_option, json_option, read_learner_id, workspace_option
-from pipelines.errors import RegistryError
+from pipelines.errors import RegistryError, RightsError
+from pipelines.keys import registry_key
 from pipelines.people import Duty
 from pipelines.settings import find_workspace
 
@@ -54,19 +55,30 @@ def pseudonyms(
     them before the release's key is destroyed, and before the learner leaves the bridge tables.
     """
     # Heavy imports on use: `--help` answers at once.
+    import polars as pl  # noqa: PLC0415
+
     from pipelines.governance.absence import pseudonyms_of, write_absent  # noqa: PLC0415
     from pipelines.governance.actions import record  # noqa: PLC0415
     from pipelines.governance.database import open_registry, translated  # noqa: PLC0415
     from pipelines.governance.identities import all_ids  # noqa: PLC0415
-    from pipelines.governance.releases import release  # noqa: PLC0415
+    from pipelines.governance.releases import release, releases_of  # noqa: PLC0415
+    from pipelines.governance.rights import registry_digests  # noqa: PLC0415
 
     place = find_workspace(workspace)
     actor = acting(place, claimed)
     actor.must_be(Duty.STEWARD)
     registry = open_registry(place.database)
     found = release(registry, release_id)
-    ids = all_ids(place, read_learner_id(learner_id)).ids
-    names = pseudonyms_of(place, found, ids, package=package)
+    person = all_ids(place, read_learner_id(learner_id))
+    digests = registry_digests(pl.Series(sorted(person.ids)), registry_key(place.root)).to_list()
+    here = any(one.rows for one in person.found if one.source == found.source)
+    if not here and found.id not in {one.id for one in releases_of(registry, digests)}:
+        raise RightsError(
+            f"--learner-id: neither source '{found.source}' nor the release knows this learner, so "
+            "his absence would prove nothing; check the id, or name one that the release was built "
+            "from"
+        )
+    names = pseudonyms_of(place, found, person.ids, package=package)
     write_absent(out, found.id, names)
     if names is None:
         raise RegistryError(

@@ -90,20 +90,18 @@ def check(file: Path, *, workspace: Path, as_json: bool) -> None:
     found = find_workspace(workspace)
     asked = read_request(read_text(file))
     submission = known(_registry(found), asked.sha256())
-    waived = frozenset[str]() if submission is None else submission.waived
+    in_force = submission is not None and submission.in_force(found.policy)
+    waived = submission.waived if submission is not None and in_force else frozenset[str]()
     plan = plan_request(asked, found, waived=waived)
-    required = found.policy.require_approval
     if as_json:
-        click.echo(
-            json.dumps({**promise(plan), "approval": approval(submission, required=required)})
-        )
+        click.echo(json.dumps({**promise(plan), "approval": approval(submission, found.policy)}))
         return
     terms = plan.terms
     click.echo(f"request: allowed by the policy (sha256 {asked.sha256()[:_SHORT]})")
     click.echo(f"promise: k = {terms.k}, m = {terms.m}, suppression <= {terms.suppression_limit:g}")
     for column, share in terms.maximum_share.items():
         click.echo(f"maximum share of one value of {column}: {share:g}")
-    click.echo(f"approval: {standing(submission, file, required=required)}")
+    click.echo(f"approval: {standing(submission, file, found.policy)}")
 
 
 @request.command(

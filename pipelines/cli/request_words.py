@@ -3,6 +3,8 @@
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from schemas.policy import Policy
+
 if TYPE_CHECKING:  # `--help` answers at once
     from pipelines.governance.submissions import Step, Submission
     from pipelines.plan import Plan
@@ -21,29 +23,31 @@ def promise(plan: "Plan") -> dict[str, Any]:
     }
 
 
-def approval(submission: "Submission | None", *, required: bool) -> dict[str, Any]:
+def approval(submission: "Submission | None", policy: Policy) -> dict[str, Any]:
     """Whether an approval is needed, and in force."""
     state = None if submission is None else submission.state
     waived = [] if submission is None else sorted(submission.waived)
     return {
-        "required": required,
+        "required": policy.require_approval,
         "state": state,
-        "in_force": state == "approved",
+        "in_force": submission is not None and submission.in_force(policy),
         "waived": waived,
     }
 
 
-def standing(submission: "Submission | None", file: Path, *, required: bool) -> str:
+def standing(submission: "Submission | None", file: Path, policy: Policy) -> str:
     """The same in a line, with what to do next."""
+    required = policy.require_approval
     need = "required" if required else "not required"
     if submission is None:
         return f"{need}; next: kohort request submit {file}" if required else need
     last = submission.steps[-1]
     done = f"{last.kind} by {last.actor} on {last.at.date()}"
-    if submission.state == "approved":
+    if submission.in_force(policy):
         waives = f", waives {', '.join(sorted(last.waived))}" if last.waived else ""
         return f"{need}; in force: {done}{waives}"
-    return f"{need}; not in force: {done}"
+    under = ", under another policy" if submission.state == "approved" else ""
+    return f"{need}; not in force: {done}{under}"
 
 
 def summary(submission: "Submission") -> dict[str, Any]:

@@ -30,9 +30,6 @@ if TYPE_CHECKING:  # heavy: `--help` answers at once
 
     _Command = TypeVar("_Command", bound=Callable[..., Any])
 
-_TELLING: Final = 5
-"""An id of fewer characters also stands in a note by chance."""
-
 _SET_EXAMPLES: Final = """\b
 Examples:
   kohort rights set - --state withdrawn --purpose research < id.txt
@@ -138,7 +135,10 @@ def _state(
     from pipelines.governance.database import open_registry  # noqa: PLC0415
     from pipelines.governance.rights import learner_digest, set_state  # noqa: PLC0415
     from pipelines.governance.rights_standing import standing  # noqa: PLC0415
-    from pipelines.governance.rights_statement import read_statement  # noqa: PLC0415
+    from pipelines.governance.rights_statement import (  # noqa: PLC0415
+        names_learner,
+        read_statement,
+    )
 
     place, now = find_workspace(workspace), datetime.now(UTC)
     actor = acting(place, claimed)
@@ -157,8 +157,8 @@ def _state(
     }
     statement = read_statement({name: cell.strip() for name, cell in cells.items()})
     person = _person(place, learner_id, restricts=statement.state != "granted")
-    if note is not None and any(id_ in note for id_ in person.ids if len(id_) >= _TELLING):
-        raise RightsError("--note: holds an id of the learner; say why without it")
+    if names_learner(cells.values(), person.ids):
+        raise RightsError("an option holds an id of the learner; write what it means without it")
     key, engine = registry_key(place.root), open_registry(place.database)
     digests = [learner_digest(id_, key) for id_ in person.ids]
     set_state(engine, digests, statement, actor=actor, at=now)

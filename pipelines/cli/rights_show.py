@@ -149,7 +149,8 @@ def _as_lines(held: _Held) -> Iterator[str]:
         yield f"  {p.source}: {p.table}.{p.column}: {p.rows:,}"
     yield "releases that show the learner:" if held.releases else "no release shows the learner"
     for r in held.releases:
-        yield f"  {r.id}  {r.state}  {r.title}, for {r.purpose}; held by {', '.join(r.recipients)}"
+        held_by = ", ".join(r.outstanding) or "nobody any more"
+        yield f"  {r.id}  {r.state}  {r.title}, for {r.purpose}; held by {held_by}"
 
 
 def _said(cell: object) -> object:

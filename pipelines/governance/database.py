@@ -192,8 +192,8 @@ def _revision(connection: Connection) -> str | None:
     except (OperationalError, ProgrammingError):
         connection.rollback()
         inspector = inspect(connection)
-        if inspector.has_table(_VERSION.name):
-            raise
+        if inspector.has_table(_VERSION.name):  # somebody has just upgraded it
+            return connection.execute(select(_VERSION.c.version_num)).scalar_one_or_none()
         return REVISIONS[0] if inspector.has_table(RightsRecord.__tablename__) else None
     return revision
 

@@ -5,11 +5,9 @@ packages their recipients'. A tombstone holds no id, only its digest under the r
 and keeps the person out of every later build and import, whatever a source still holds.
 """
 
-import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Final
 
 import polars as pl
 from sqlalchemy import Connection, Engine, insert, select
@@ -21,12 +19,10 @@ from pipelines.governance.database import translated
 from pipelines.governance.identities import Identities, all_ids
 from pipelines.governance.releases import ReleaseStatus, releases_of
 from pipelines.governance.rights import registry_digests
+from pipelines.governance.rights_statement import names_learner
 from pipelines.governance.tables import RightsRecord
 from pipelines.people import Actor, Duty
 from pipelines.settings import Workspace
-
-_TELLING: Final = 5
-"""An id of fewer characters also stands in a reason by chance, as the number of an article."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,8 +71,7 @@ def erase(
     if not reason.strip():
         raise RightsError("--reason: say why, such as the request and its date")
     identities = all_ids(workspace, learner_id)
-    told = {word for word in re.split(r"[^\w-]+", reason) if len(word) >= _TELLING}
-    if told & identities.ids:
+    if names_learner([reason], identities.ids):
         raise RightsError("--reason: holds an id of the learner; say why without it")
     ids = pl.Series(sorted(identities.ids), dtype=pl.String)
     digests = registry_digests(ids, registry_key).to_list()

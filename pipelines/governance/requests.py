@@ -26,6 +26,7 @@ from schemas.violations import SchemaError
 
 _LONGEST_REASON: Final = 1000
 _OPEN: Final = (RequestState.SUBMITTED, RequestState.APPROVED)
+_CLOSED: Final = (RequestState.REJECTED, RequestState.WITHDRAWN)
 """What can still be taken back."""
 
 
@@ -126,7 +127,8 @@ def approve(
         RequestError: the policy refuses it by now, the reason says nothing, or what is waived is
             no sensitive column of it.
         RoleError: the actor may not approve it.
-        RegistryError: there is no such request, or it is not submitted.
+        RegistryError: there is no such request, or it is not submitted; one that was approved
+            under another policy is approved anew.
     """
     columns = frozenset(waived)
     found = show(engine, sha256)
@@ -139,7 +141,10 @@ def approve(
         )
     judge(request, workspace, waived=columns)
     step = _step(RequestState.APPROVED, workspace, actor, at, reason=_said(reason), waived=columns)
-    _take(engine, sha256, step, "request.approve", actor, after=[RequestState.SUBMITTED])
+    after = [RequestState.SUBMITTED]
+    if found.steps[-1].policy_sha256 != step.policy_sha256:  # what it fills in may differ
+        after.append(RequestState.APPROVED)
+    _take(engine, sha256, step, "request.approve", actor, after=after)
 
 
 def reject(
@@ -177,20 +182,23 @@ def withdraw(
 def approved(engine: Engine, request: ExtractRequest, policy: Policy) -> Approved:
     """Whether a request may be built, as far as approvals go.
 
-    A policy that requires no approval needs one still for what is waived. Nobody approves a request
-    of his own: in a workspace of one person (`init --local`) nothing can be waived.
+    An approval is of what the request says and of what the policy fills in: it is in force as long
+    as that policy is. A policy that requires none needs one still for what is waived, and what was
+    rejected or withdrawn is not built. Nobody approves a request of his own: in a workspace of one
+    person (`init --local`) nothing can be waived.
 
     Raises:
-        RequestError: the policy requires an approval, and none is in force.
+        RequestError: the policy requires an approval, and none is in force; or the request was
+            rejected or withdrawn.
         RegistryError: the registry can't be read.
     """
     sha256 = request.sha256()
     found = known(engine, sha256)
-    if found is not None and found.state is RequestState.APPROVED:
-        return Approved(found.waived)
-    if not policy.require_approval:
-        return Approved(frozenset())
     state = None if found is None else found.state
+    if found is not None and found.in_force(policy):
+        return Approved(found.waived)
+    if not policy.require_approval and state not in _CLOSED:
+        return Approved(frozenset())
     raise RequestError(f"request {sha256[:12]}: {_not_approved(state, sha256[:12])}")
 
 
@@ -231,6 +239,11 @@ def _not_approved(state: RequestState | None, short: str) -> str:
             return (
                 "waits for an approval; a steward gives it with "
                 f"`kohort request approve {short} --reason TEXT`"
+            )
+        case RequestState.APPROVED:
+            return (
+                "was approved under another policy, which may have filled in other terms; a "
+                f"steward approves it anew with `kohort request approve {short} --reason TEXT`"
             )
         case None:
             return (

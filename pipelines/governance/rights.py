@@ -111,7 +111,7 @@ def import_rights(
     faults = Faults(str(file), "row" if file.suffix.lower() == ".parquet" else "line")
     with translated(engine), engine.begin() as connection:
         rows = _Rows(read_rights(file, faults), faults, registry_key, received_at)
-        return _import(connection, rows, actor, subject=file.name)
+        return _import(connection, rows, actor, subject="a file")
 
 
 def import_rights_table(
@@ -144,7 +144,7 @@ def import_rights_table(
     with translated(engine), engine.begin() as connection:
         lines = read_rights_table(url, table, base=base, faults=faults)
         rows = _Rows(lines, faults, registry_key, received_at)
-        return _import(connection, rows, actor, subject=table)
+        return _import(connection, rows, actor, subject="a table")
 
 
 def record_dataset_basis(

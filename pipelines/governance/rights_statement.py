@@ -5,7 +5,7 @@ rules. What is refused is told by its kind, never by its value.
 """
 
 import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
@@ -31,6 +31,10 @@ _SCOPE: Final = re.compile(r"(?P<kind>[a-z_]+)\s*:\s*(?P<name>.+)")
 _NUMBERED: Final = re.compile(r"^(\d+)\.0+$")
 _EVERYTHING: Final = frozenset({"*", "all", "any", "every"})
 """Words for everything; only `*` is one: another, meant so, must not pass as a name."""
+
+
+_TELLING: Final = 5
+"""An id of fewer characters also stands in a text by chance."""
 
 
 class StatementError(RightsError):
@@ -163,3 +167,13 @@ def _instant(text: str) -> datetime:
         return instant.replace(tzinfo=UTC) if instant.tzinfo is None else instant.astimezone(UTC)
     except (ValueError, OverflowError):
         raise StatementError("unparsable date: expected one like 2026-01-31") from None
+
+
+def names_learner(texts: Iterable[str | None], ids: Iterable[str]) -> bool:
+    """Whether one of these texts holds an id of the learner, in whatever case.
+
+    What is written beside a digest must not say whose it is.
+    """
+    folded = [text.casefold() for text in texts if text is not None]
+    telling = [one.casefold() for one in ids if len(one) >= _TELLING]
+    return any(one in text for one in telling for text in folded)

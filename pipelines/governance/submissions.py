@@ -14,6 +14,7 @@ from sqlalchemy.orm import Session
 from pipelines.errors import RegistryError
 from pipelines.governance.database import translated
 from pipelines.governance.tables import Request, RequestEvent
+from schemas.policy import Policy, policy_sha256
 from schemas.request import ExtractRequest
 
 
@@ -70,6 +71,11 @@ class Submission:
     def waived(self) -> frozenset[str]:
         """The sensitive columns that need no bound; none unless it is approved."""
         return self.steps[-1].waived
+
+    def in_force(self, policy: Policy) -> bool:
+        """Whether it is approved, and under this policy: what that fills in was approved too."""
+        same = self.steps[-1].policy_sha256 == policy_sha256(policy)
+        return self.state is RequestState.APPROVED and same
 
 
 def requests(engine: Engine, *, state: RequestState | None = None) -> list[Submission]:

@@ -20,7 +20,8 @@ LATER = NOW.replace(month=3)
 
 @pytest.fixture
 def workspace(registry_url, tmp_path):
-    return dataclasses.replace(make_workspace(tmp_path), database=registry_url)
+    address = registry_url.render_as_string(hide_password=False)
+    return dataclasses.replace(make_workspace(tmp_path), server=address)
 
 
 def erase_one(registry, workspace, learner_id, *, actor=STEWARD, reason="letter", at=LATER):

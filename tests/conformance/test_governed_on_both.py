@@ -26,6 +26,7 @@ TRACE = [
     (AHN, "request.approve"),
     (DIAZ, "release.reserve"),
     (DIAZ, "release.publish"),
+    (DIAZ, "release.give_again"),
     (AHN, "rights.erase"),
     (DIAZ, "release.reserve"),
     (DIAZ, "release.supersede"),
@@ -71,7 +72,7 @@ class Team:
         return [one["state"] + "+" * one["live"] for one in found]
 
     def rows(self) -> dict[str, list[tuple[object, ...]]]:
-        """All that the registry holds, but for when, and for what hashes cover that."""
+        """All rows of the registry, without times, counted ids, and hashes of files with times."""
         held = {}
         with open_registry(find_workspace(self.workspace).database).connect() as connection:
             for table in Base.metadata.sorted_tables:

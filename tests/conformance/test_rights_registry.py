@@ -53,7 +53,8 @@ ANN, BOB, CID = [("ann", "x"), ("ann", "y")], [("bob", "x")], [("cid", "x")]
 def workspace(registry_url, registry, tmp_path):
     """A workspace on the registry, with a key."""
     create_keys(tmp_path)
-    return Workspace(tmp_path, {}, POLICY, registry_url, {})
+    address = registry_url.render_as_string(hide_password=False)
+    return Workspace(tmp_path, {}, POLICY, {}, address)
 
 
 @pytest.fixture
@@ -123,7 +124,7 @@ def test_import_is_one_recorded_action(registry, load, digest):
         (digest("bob"), "*", "course:x", "denied", None, None, denied, None, NOW),
         (digest("ann"), "research", "*", "granted", "consent", "EU", START, None, NOW),
     ]
-    said = ("rights.import", "rights.csv", "1 denied, 1 granted", SAM.name, NOW)
+    said = ("rights.import", "a file", "1 denied, 1 granted", SAM.name, NOW)
     assert actions(registry) == [said]
 
 

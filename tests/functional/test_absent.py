@@ -149,6 +149,7 @@ def world(tmp_path):
 
 def keep_package(workspace, scope):
     """The release's package, in the workspace's own copy."""
+    (workspace.root / "releases" / RELEASE / "steward").mkdir(parents=True)
     root = build(workspace.root / "releases" / RELEASE / "package", scope)
     edit(root, lambda manifest: manifest.update(name=f"kohort-{RELEASE}"))
     seal(root)

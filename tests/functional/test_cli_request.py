@@ -178,7 +178,7 @@ def test_every_line_of_a_template_may_be_opened(family: str, policy: Policy, tmp
         name = "small.toml"
     loaded = load_family(name, base=tmp_path).family
     sources = {"mine": SourceSettings(family=name, location="data")}
-    workspace = Workspace(tmp_path, sources, policy, None, {})
+    workspace = Workspace(tmp_path, sources, policy, {})
     text = template("mine", loaded, policy).replace('researcher = ""', f'researcher = "{LEE}"')
     plan_request(read_request(text), workspace)
     columns = {n: c.role for view in loaded.views.values() for n, c in view.columns.items()}

@@ -7,11 +7,10 @@ import polars as pl
 import pytest
 from sqlalchemy import text
 
-from pipelines.governance.database import open_registry
 from pipelines.governance.releases import members, release, releases
 from pipelines.governance.rights import registry_digests
 from pipelines.keys import registry_key
-from pipelines.settings import find_workspace
+from tests.governed import build, registry, workspace
 from tests.smallworld import PEOPLE, consent, make_world, raw_id, run
 
 K = 5
@@ -28,23 +27,6 @@ def world(tmp_path: Path) -> Path:
     )
     build(root, "package")
     return root
-
-
-def workspace(root: Path) -> tuple[str, str]:
-    """The option of every command."""
-    return "--workspace", str(root / "ws")
-
-
-def build(root: Path, name: str, *, code: int = 0) -> dict[str, object]:
-    """Build the request of the world into a folder of this name."""
-    arguments = [str(root / "request.toml"), "--out", str(root / name), "--json"]
-    said = run("build", *arguments, *workspace(root), code=code)
-    return json.loads(said) if code == 0 else {"said": said}
-
-
-def registry(root: Path):
-    """The workspace's registry."""
-    return open_registry(find_workspace(root / "ws").database)
 
 
 def raw_of(root: Path) -> dict[str, str]:

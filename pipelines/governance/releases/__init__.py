@@ -11,6 +11,7 @@ from pipelines.governance.releases.actions import (
 from pipelines.governance.releases.registry import (
     MEMBER_SCHEMA,
     failed,
+    given_again,
     members,
     published,
     recode_text,
@@ -39,6 +40,7 @@ __all__ = [
     "due",
     "expire",
     "failed",
+    "given_again",
     "members",
     "published",
     "recall",

@@ -6,16 +6,19 @@ from contextlib import contextmanager
 from datetime import date, datetime
 from typing import Final
 
-from sqlalchemy import Connection, Engine
+from sqlalchemy import Connection, Engine, select
 
+from anonymizer.eligibility import ANY, PURPOSE_BOUND, State
 from pipelines.errors import RegistryError, RequestError
 from pipelines.governance.actions import record
 from pipelines.governance.database import translated
 from pipelines.governance.releases.registry import happened, only, releases, statuses
 from pipelines.governance.releases.state import ENDED, PUBLIC, Kind, ReleaseState, ReleaseStatus
+from pipelines.governance.submissions import RequestState
+from pipelines.governance.tables import ReleaseMember, RequestEvent, RightsRecord
 from pipelines.people import Actor, Duty
 from schemas.policy import Policy
-from schemas.sharing import recipient_admitted, same_place
+from schemas.sharing import admitted, recipient_admitted, same_place
 
 _ADDRESS: Final = re.compile(r"[^@\s]+@[^@\s]+")
 
@@ -112,27 +115,20 @@ def share(
 
     Raises:
         RoleError: the actor is no steward.
-        RegistryError: the release is not served, or public, or he has it already.
-        RequestError: the policy doesn't admit him, or he is elsewhere than the researcher.
+        RegistryError: the release is not served, or public, or past its last day, or he has it
+            already; its request was rejected or withdrawn since, or a learner in it restricted it.
+        RequestError: the policy doesn't admit him, the purpose, or that all rows go to him; or he
+            is elsewhere than the researcher.
     """
     who = recipient.strip()
     with _stewarding(engine, actor) as connection:
         found = only(connection, id_prefix)
-        if not found.served:
-            raise RegistryError(f"release {found.id} is {found.state}; only a served one is shared")
-        if found.access == PUBLIC:
-            raise RegistryError(f"release {found.id} is public; anybody may have it already")
+        _demand_shareable(connection, found, policy, at)
         if not _ADDRESS.fullmatch(who):
             raise RegistryError("ADDRESS: not an address; write one such as r.lee@uni.example")
         if who.casefold() in found.recipients:
             raise RegistryError(f"ADDRESS: has release {found.id} already")
-        if not recipient_admitted(policy, who):
-            raise RequestError("ADDRESS: not among the policy's recipients; see policy.toml")
-        if not same_place(policy, found.researcher, who):
-            raise RequestError(
-                f"ADDRESS: the policy has him elsewhere than the researcher of release {found.id}, "
-                "and other rows may go there; have him ask with a request of his own"
-            )
+        _demand_admitted(found, who, policy)
         name = who.casefold()
         happened(connection, found.id, Kind.SHARED, actor=actor, at=at, recipient=name)
         record(connection, actor, "release.share", found.id, at=at, detail=name)
@@ -185,15 +181,81 @@ def destroy_key(
         return changed
 
 
+def _demand_shareable(
+    connection: Connection, found: ReleaseStatus, policy: Policy, at: datetime
+) -> None:
+    """Refuse a release that nobody else may get any more, whoever he is."""
+    if not found.served:
+        raise RegistryError(f"release {found.id} is {found.state}; only a served one is shared")
+    if found.access == PUBLIC:
+        raise RegistryError(f"release {found.id} is public; anybody may have it already")
+    if found.is_past(at.date()):
+        raise RegistryError(f"release {found.id} is past its last day; `kohort release expire`")
+    asked = _state_of_request(connection, found.request)
+    if asked in {RequestState.REJECTED, RequestState.WITHDRAWN}:
+        raise RegistryError(
+            f"release {found.id}: its request was {asked} since; recall it, or have the request "
+            "approved again"
+        )
+    if _rights_changed(connection, found, policy):
+        raise RegistryError(
+            f"release {found.id}: rights of learners in it changed since; build anew, and share "
+            "that"
+        )
+
+
+def _demand_admitted(found: ReleaseStatus, who: str, policy: Policy) -> None:
+    """Refuse a recipient to whom the policy, as it stands, lets not all of the release go."""
+    if not recipient_admitted(policy, who):
+        raise RequestError("ADDRESS: not among the policy's recipients; see policy.toml")
+    if not same_place(policy, found.researcher, who):
+        raise RequestError(
+            f"ADDRESS: the policy has him elsewhere than the researcher of release {found.id}, and "
+            "other rows may go there; have him ask with a request of his own"
+        )
+    going = admitted(policy, who, found.jurisdictions, access=found.access)
+    if found.purpose not in policy.purposes or not set(found.jurisdictions) <= set(going):
+        raise RequestError(
+            f"release {found.id}: the policy admits its purpose no longer, or not that all of its "
+            "rows go there; build anew"
+        )
+
+
+def _rights_changed(connection: Connection, release: ReleaseStatus, policy: Policy) -> bool:
+    """Whether a learner of the release restricted it after its rights were read."""
+    member, said = ReleaseMember.__table__.c, RightsRecord.__table__.c
+    meant = [release.purpose.casefold(), ANY]
+    others = [known.casefold() for known in policy.purposes if known.casefold() not in meant]
+    bound = said.state.in_([state.value for state in PURPOSE_BOUND])
+    query = (
+        select(said.id)
+        .join(ReleaseMember.__table__, member.learner == said.learner)
+        .where(
+            member.release == release.id,
+            said.received_at > release.cut_off,
+            said.state != State.GRANTED.value,
+            ~(bound & said.purpose.in_(others)),
+        )
+    )
+    return connection.scalar(query.limit(1)) is not None
+
+
+def _state_of_request(connection: Connection, sha256: str) -> str | None:
+    """What became of a request last; None where it was never submitted."""
+    steps = select(RequestEvent.kind).where(RequestEvent.request == sha256)
+    return connection.scalar(steps.order_by(RequestEvent.id.desc()).limit(1))
+
+
 def _is_due(release: ReleaseStatus, today: date) -> bool:
     over = {ReleaseState.FAILED, ReleaseState.RECALLED, ReleaseState.EXPIRED}
     return release.is_past(today) and release.state not in over
 
 
 def _reason(text: str) -> str:
-    if not text.strip():
-        raise RegistryError("--reason: say why, in a few words that name no learner")
-    return text.strip()
+    said = " ".join(text.split())
+    if not said or not said.isprintable():
+        raise RegistryError("--reason: say why, in a few printable words that name no learner")
+    return said
 
 
 @contextmanager

@@ -120,6 +120,12 @@ def published(
         record(connection, actor, "release.publish", new.id, at=at)
 
 
+def given_again(engine: Engine, release_id: str, *, actor: Actor, at: datetime) -> None:
+    """Record that a served release is given out once more."""
+    with translated(engine), engine.begin() as connection:
+        record(connection, actor, "release.give_again", release_id, at=at)
+
+
 def failed(engine: Engine, release_id: str, *, actor: Actor, at: datetime) -> None:
     """Record that nothing of a reserved release left the folder it was built in.
 

@@ -1,0 +1,145 @@
+"""What a cold review of the governance found: each was possible once."""
+
+import json
+from pathlib import Path
+
+import pytest
+
+from pipelines.governance.releases import releases
+from tests.governed import build, registry, workspace
+from tests.smallworld import consent, make_world, raw_id, run
+
+
+@pytest.fixture
+def world(tmp_path: Path) -> Path:
+    """Everybody consents."""
+    root = make_world(tmp_path)
+    consent(root)
+    return root
+
+
+def policy(root: Path, old: str, new: str) -> None:
+    """Change the policy."""
+    file = root / "ws" / "policy.toml"
+    text = file.read_text()
+    assert old in text
+    file.write_text(text.replace(old, new))
+
+
+def test_a_failed_init_leaves_keys_alone(tmp_path: Path):
+    """A registry key that was restored from a backup is not removed, nor any other key."""
+    keys = tmp_path / "ws" / "keys"
+    keys.mkdir(parents=True)
+    for name in ("registry.key", "release-00000000.key"):
+        (keys / name).write_bytes(bytes(range(32)))
+    server = ("--database", "postgresql+psycopg://u:secret@127.0.0.1:1/none")
+    said = run("init", str(tmp_path / "ws"), *server, code=7)
+    assert "secret" not in said
+    assert (keys / "registry.key").read_bytes() == bytes(range(32))
+    assert (keys / "release-00000000.key").exists()
+    assert not (tmp_path / "ws" / "kohort.toml").exists()
+    run("init", str(tmp_path / "other"), *server, code=7)
+    assert not (tmp_path / "other" / "keys").exists()
+    run("init", str(tmp_path / "other"))
+
+
+def test_an_approval_is_of_what_the_policy_fills_in(world: Path):
+    """Under a looser policy what was approved is not in force, and can be approved anew."""
+    policy(world, "require_approval = false", "require_approval = true")
+    settings = world / "ws" / "kohort.toml"
+    people = '[people]\n"r.lee@uni.example" = ["researcher"]\n"s@a.example" = ["steward"]\n'
+    settings.write_text(settings.read_text() + people)
+    lee, steward = ("--as", "r.lee@uni.example"), ("--as", "s@a.example")
+    request = str(world / "request.toml")
+    run("request", "submit", request, *lee, *workspace(world))
+    approve = ("request", "approve", request, "--reason", "k is five", *steward)
+    run(*approve, *workspace(world))
+    policy(world, "maximum_share = 0.8", "maximum_share = 1.0")
+    out = ("--out", str(world / "package"))
+    assert "under another policy" in run(
+        "build", request, *out, *steward, *workspace(world), code=3
+    )
+    said = run("request", "check", request, *workspace(world), "--json")
+    assert json.loads(said)["approval"]["in_force"] is False
+    run(*approve, *workspace(world))
+    run("build", request, *out, *steward, *workspace(world))
+
+
+def test_one_person_does_not_invent_another(world: Path):
+    """Where nobody is named nobody acts under a name, and nobody waives what he asks for."""
+    request = str(world / "request.toml")
+    run("request", "submit", request, *workspace(world))
+    waive = ("request", "approve", request, "--reason", "ok", "--waive", "final_result")
+    run(*waive, *workspace(world), code=10)
+    run(*waive, "--as", "x@y.example", *workspace(world), code=10)
+
+
+def test_what_was_taken_back_is_not_built(world: Path):
+    """A withdrawn request is not built, though the policy requires no approval."""
+    request = str(world / "request.toml")
+    run("request", "submit", request, *workspace(world))
+    run("request", "withdraw", request, *workspace(world))
+    assert "withdrawn" in str(build(world, "package", code=3)["said"])
+
+
+def test_a_release_is_passed_on_only_as_it_might_be_built(world: Path):
+    """Not once a learner in it was erased, its purpose is gone, or its rows may not go there."""
+    build(world, "package")
+    ident = releases(registry(world))[0].id
+    share = ("release", "share", ident, "m.cruz@uni.example", *workspace(world))
+    places = '\n[places]\n"*@uni.example" = "US"\n\n[transfers]\nGB = ["EU"]\n'
+    file = world / "ws" / "policy.toml"
+    text = file.read_text()
+    for changed in (text + places, text.replace('purposes = ["research"]', 'purposes = ["x"]')):
+        file.write_text(changed)
+        assert "build anew" in run(*share, code=3)
+    file.write_text(text)
+    run("rights", "erase", raw_id(7), "--reason", "asked by letter", *workspace(world))
+    assert "rights of learners in it changed" in run(*share, code=7)
+
+
+def test_absence_of_nobody_proves_nothing(world: Path):
+    """An id that neither the source nor the release knows gets no proof."""
+    build(world, "package")
+    ident = releases(registry(world))[0].id
+    file = world / "absent.json"
+    mistyped = ("--learner-id", "rawleraner0001", "--out", str(file), *workspace(world))
+    said = run("release", "pseudonyms", ident, *mistyped, code=7)
+    assert "would prove nothing" in said
+    assert "rawleraner" not in said
+    assert not file.exists()
+
+
+@pytest.mark.parametrize("reason", ["letter Nr.5_{}", "{}@mail", "ABOUT {}"])
+def test_no_reason_holds_the_id(world: Path, reason: str):
+    """Not inside a word, not before an @, not in another case."""
+    told = reason.format(raw_id(7).upper() if "ABOUT" in reason else raw_id(7))
+    run("rights", "erase", raw_id(7), "--reason", told, *workspace(world), code=7)
+    run("rights", "set", raw_id(7), "--state", "withdrawn", "--purpose", "research",
+        "--jurisdiction", told, *workspace(world), code=7)  # fmt: skip
+
+
+def test_a_blank_beside_the_researcher_is_no_part_of_him(world: Path):
+    """He could never confirm that he destroyed a release."""
+    request = world / "request.toml"
+    request.write_text(request.read_text().replace('lee@uni.example"', 'lee@uni.example "'))
+    build(world, "package")
+    assert releases(registry(world))[0].recipients == ("r.lee@uni.example",)
+
+
+@pytest.mark.parametrize(
+    ("before", "after", "says"),
+    [
+        ('database = "postgresql://u:p@host:x/no"', "", "no address"),
+        ('database = "mysql://u:p@host/no"', "", "leave it out for SQLite"),
+        ("", '[people]\n"A@b.example" = ["steward"]\n"a@b.example" = ["steward"]', "twice"),
+        ("", '[people]\n"sam" = ["steward"]', "addresses"),
+    ],
+)
+def test_settings_that_say_nothing(world: Path, before: str, after: str, says: str):
+    """One line, exit code 6, and no password."""
+    settings = world / "ws" / "kohort.toml"
+    settings.write_text(f"{before}\n{settings.read_text()}\n{after}\n")
+    said = run("release", "list", *workspace(world), code=6)
+    assert says in said
+    assert "u:p" not in said
