@@ -2,7 +2,8 @@
 
 Records are only ever added. Who consents anew, or whose restriction is lifted, gets a record that
 *ends* a state; a grant that ends nothing lifts nothing, so that a stale grant never beats a
-withdrawal.
+withdrawal. Nor does a stale ending: it is recorded anew whenever its file is imported again, and
+what began after it was said of a time that it knew nothing of.
 """
 
 from datetime import datetime
@@ -24,9 +25,10 @@ _SAME: Final = ("learner", "purpose", "scope", "state")
 def until_ended(records: pl.DataFrame, ending: pl.DataFrame, *, cut_off: datetime) -> pl.DataFrame:
     """The records with the end that later records put to them.
 
-    A record that was received by the cut-off and `ends` a state stops the records of lower `id`, of
-    the same learner, purpose and scope, in that state, at its own `effective_from`. Whether it
-    still holds itself plays no part. What is erased is never ended, nor what bears on everybody.
+    A record that was received by the cut-off and `ends` a state stops, at its own
+    `effective_from`, the records of lower `id`, of the same learner, purpose and scope, in that
+    state, whose `effective_from` is not after its own. Whether it still holds itself plays no part.
+    What is erased is never ended, nor what bears on everybody.
 
     Args:
         records: in `ENDING_SCHEMA`; any part of what is on record.
@@ -56,9 +58,9 @@ def until_ended(records: pl.DataFrame, ending: pl.DataFrame, *, cut_off: datetim
     )
     # Nulls meet nothing in a join: a record about everybody is neither ended nor ends one.
     ends = (
-        records.select("id", *_SAME)
+        records.select("id", "effective_from", *_SAME)
         .join(known, on=_SAME, how="inner")
-        .filter(pl.col("_later") > pl.col("id"))
+        .filter(pl.col("_later") > pl.col("id"), pl.col("_end") >= pl.col("effective_from"))
         .group_by("id")
         .agg(pl.col("_end").min())
     )

@@ -15,6 +15,7 @@ from pipelines.governance.database import open_registry
 from pipelines.governance.identities import aliases
 from pipelines.governance.releases import served_again
 from pipelines.governance.requests import approved
+from pipelines.keys import registry_key
 from pipelines.packing import Building, pack
 from pipelines.people import Actor, Duty
 from pipelines.permitted import permitted
@@ -97,7 +98,7 @@ def build(
         progress("read")
         staged = _stage(plan, workspace, place.staging)
         progress("conform")
-        people = aliases(workspace, request.source)
+        people = aliases(workspace)
         tables = canonical(_frames(staged), plan.family, people)
         frames = assemble(tables, plan, staged.quarantine)
         _refuse_empty(frames, staged.quarantine)
@@ -121,7 +122,9 @@ def build(
         progress("anonymize")
         own = _of_permitted(tables, plan, rights.allowed, staged.quarantine)
         generator = np.random.default_rng(int.from_bytes(randomness(_SEED_BYTES)))
-        earlier = earlier_releases(registry, plan, rights.known_as["digest"])
+        earlier = earlier_releases(
+            registry, plan, rights.known_as["digest"], people, key=registry_key(workspace.root)
+        )
         most = workspace.policy.limits.suppression
         apart = anonymize_beside(
             own, plan, earlier, rights.known_as, most_departing=most, generator=generator

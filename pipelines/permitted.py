@@ -20,7 +20,6 @@ from pipelines.plan import Plan
 from pipelines.settings import Workspace
 from pipelines.views import COURSE, LEARNER
 
-_PERSON: Final = "_person"
 _SLICE: Final = 1 << 16
 
 
@@ -31,7 +30,8 @@ class Permitted:
     Attributes:
         decided: `learners`, `enrolments` -> deciding state -> how many of them; and under
             `restrictions_without_effect` how many restrict a learner, or a course, that the source
-            does not have: a sign of mistyped ids.
+            does not have: a sign of mistyped ids. Under `ambiguous_ids` how many learners were
+            left out, and are not in the other counts, as nobody knows whose their ids are.
         allowed: the learners and raw items whose rows may be used: `learner` and, where the family
             has items, `_course`.
         known_as: `learner` and `digest`: how the registry knows everybody of the source.
@@ -65,7 +65,8 @@ def permitted(
         cut_off: the moment as of which rights are read.
         aliases: text columns `id` and `person`: the ids of one person share it. What is on record
             of one of them bears on all, the strictest of all records decides, and a grant under
-            one permits all.
+            one permits all. Null: the id may be of several persons, and is permitted nothing; a
+            grant of one of them would permit a stranger.
 
     Raises:
         RightsError: nobody permits the purpose.
@@ -81,7 +82,8 @@ def permitted(
         said.take(records)
 
     counts: dict[str, Mapping[str, int]] = {}
-    numbered = learners.select(LEARNER, NUMBER)
+    ambiguous = _ambiguous(learners, aliases)
+    numbered = learners.select(LEARNER, NUMBER).join(ambiguous, on=NUMBER, how="anti")
     pairs = occurring.join(numbered, on=LEARNER, how="inner")
     if not plan.course_scope:
         # Courses are linked there: what restricts one of them, or permits only one, is not enough.
@@ -92,10 +94,13 @@ def permitted(
     if plan.item is not None:
         counts["enrolments"] = decided.counts
     counts["restrictions_without_effect"] = said.without_effect()
+    counts["ambiguous_ids"] = {"learners": len(ambiguous)}
     if decided.allowed.is_empty():
+        bad = "; whoever has several learner keys in a bridge table is left out"
         raise RightsError(
             f"no learner of source '{plan.request.source}' permits the purpose "
             f"'{plan.request.purpose}'; record rights with `kohort rights import`"
+            f"{'' if ambiguous.is_empty() else bad}"
         )
     known = decided.allowed.join(learners, on=NUMBER, how="inner")
     return Permitted(
@@ -115,17 +120,25 @@ def _learners(learners: pl.Series, key: bytes) -> pl.DataFrame:
     )
 
 
+def _ambiguous(learners: pl.DataFrame, aliases: pl.DataFrame | None) -> pl.DataFrame:
+    """`_number`: whose id is that of nobody in particular."""
+    if aliases is None:
+        return learners.clear().select(NUMBER)
+    nobodys = aliases.filter(pl.col("person").is_null())
+    return learners.join(nobodys, left_on=LEARNER, right_on="id", how="semi").select(NUMBER)
+
+
 def _reach(learners: pl.DataFrame, aliases: pl.DataFrame | None, key: bytes) -> pl.DataFrame:
     """`_digest`, `_number`: whom of the source a record under this digest bears on."""
     own = learners.select(DIGEST, NUMBER)
     if aliases is None:
         return own
-    linked = aliases.select(
-        registry_digests(aliases["id"], key).alias(DIGEST), pl.col("person").alias(_PERSON)
-    )
-    of_person = linked.join(own, on=DIGEST, how="inner").select(_PERSON, NUMBER)
-    others = linked.join(of_person, on=_PERSON, how="inner").select(DIGEST, NUMBER)
-    return pl.concat([own, others]).unique()
+    here = learners.join(aliases, left_on=LEARNER, right_on="id", how="inner")
+    linked = aliases.join(here.select("person", NUMBER), on="person", how="inner")
+    # Digests take long: only of who is here, and only once.
+    others = linked.join(learners, left_on=["id", NUMBER], right_on=[LEARNER, NUMBER], how="anti")
+    digests = registry_digests(others["id"], key).alias(DIGEST)
+    return pl.concat([own, others.select(digests, NUMBER)])
 
 
 def _keyed_digest(pairs: pl.DataFrame, key: bytes) -> str:

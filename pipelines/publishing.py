@@ -29,6 +29,7 @@ from pipelines.governance.releases import (
     reserve,
     served_for,
 )
+from pipelines.governance.rights import registry_digests
 from pipelines.keys import (
     KEY_BYTES,
     destroy_release_key,
@@ -51,34 +52,68 @@ from pipelines.verify import (
 from schemas.sharing import expires_on
 
 
-def earlier_releases(registry: Engine, plan: Plan, digests: pl.Series) -> list[Earlier]:
+def earlier_releases(
+    registry: Engine, plan: Plan, digests: pl.Series, aliases: pl.DataFrame | None, *, key: bytes
+) -> list[Earlier]:
     """The live releases that show anybody of the source, whoever asked for them; oldest first.
 
     Args:
         registry: the registry.
         plan: what is built.
         digests: everybody whom the source knows, as the registry knows him.
+        aliases: `id` and `person`: a release may show somebody under an id by which he was called
+            before a bridge table told whose it is.
+        key: the registry's.
 
     Raises:
         PrivacyError: the project is one of another source: its key would give two learners one
-            pseudonym.
+            pseudonym; or a live release can't be compared, for its learners have other names now.
         RegistryError: the registry can't be read.
     """
     live = [one for one in releases(registry) if one.live]
-    request = plan.request
-    others = {one.source for one in live if one.project and one.project == request.release.project}
-    if others - {request.source}:
+    project = plan.request.release.project
+    others = {one.source for one in live if one.project and one.project == project}
+    if others - {plan.request.source}:
         raise PrivacyError(
-            f"release.project: {request.release.project} links extracts of another source; name "
-            "another project"
+            f"release.project: {project} links extracts of another source; name another project"
         )
+    names = _names(aliases, key) if live and aliases is not None else None
     found = []
     for one in live:
         of = members(registry, one.id)
+        if names is not None:
+            linked = one.project is not None and one.project == project
+            of = _renamed(of, names, one.id, linked=linked)
         if of["learner"].is_in(digests.implode()).any():
             shown = Shown(k=one.k, m=one.m, project=one.project, item=one.item, members=of)
             found.append(Earlier(one.id, shown, Frozen.from_text(recode_text(registry, one.id))))
     return found
+
+
+def _names(aliases: pl.DataFrame, key: bytes) -> pl.DataFrame:
+    """`learner` and `now`: the digest of each id that is no name, and of whose it is."""
+    others = aliases.drop_nulls("person").filter(pl.col("id") != pl.col("person"))
+    return pl.DataFrame(
+        {
+            "learner": registry_digests(others["id"], key),
+            "now": registry_digests(others["person"], key),
+        }
+    )
+
+
+def _renamed(of: pl.DataFrame, names: pl.DataFrame, release: str, *, linked: bool) -> pl.DataFrame:
+    """The members of a release as they are called now."""
+    now = of.join(names, on="learner", how="left").with_columns(
+        pl.coalesce("now", "learner").alias("now")
+    )
+    people = now.select("learner", "now").unique()
+    changed = (people["learner"] != people["now"]).any()
+    if people["now"].n_unique() < people.height or (linked and changed):
+        raise PrivacyError(
+            f"release {release}: bridge tables tell by now that ids in it are of other learners "
+            "than it was built for; recall it and have its destruction confirmed"
+        )
+    return now.select(pl.col("now").alias("learner"), *of.columns[1:])
 
 
 def release_key_for(plan: Plan, root: Path, randomness: Callable[[int], bytes]) -> bytes:
@@ -106,8 +141,7 @@ def verified(place: Workplace, plan: Plan, registry: Engine, root: Path) -> Veri
             failing = ", ".join(check.name for check in union.checks if not check.ok)
             raise PrivacyError(
                 f"linked with the other releases of its project it breaks the promise ({failing}); "
-                "build again, for whom the gate leaves out is drawn by lot; or recall one of them "
-                "and have its destruction confirmed, or ask for less"
+                "recall one of them and have its destruction confirmed, or ask for less"
             )
     return found
 

@@ -31,16 +31,17 @@ def inputs_sha256(
     Args:
         staged: the source's content.
         plan: declarations and hierarchies.
-        aliases: which of the source's ids belong together.
+        aliases: which ids belong together; only what concerns learners of the source counts.
         rights: the eligible set, known by a keyed digest.
         policy: as it stands.
         waived: the columns that the approval leaves without a bound.
     """
     ladders = (*plan.quasi_identifiers, *plan.learner_ladders, *plan.enrolment_ladders)
+    people = _people_of(rights.known_as["learner"], aliases)
     return _sha256(
         {
             "source": {name: table.sha256 for name, table in sorted(staged.tables.items())},
-            "people": None if aliases is None else _rows_sha256(aliases),
+            "people": None if people.is_empty() else _rows_sha256(people),
             "eligible": rights.digest,
             "policy": policy_sha256(policy),
             "waived": sorted(waived),
@@ -56,6 +57,13 @@ def data_version(inputs: str, extract: Extract) -> str:
     """The hash of a release's inputs and of the recode that was made for it."""
     recode = [extract.recoded.tuples.sort(pl.all()).rows(), extract.levels]
     return _sha256({"inputs": inputs, "recode": recode})
+
+
+def _people_of(learners: pl.Series, aliases: pl.DataFrame | None) -> pl.DataFrame:
+    """The ids of these persons: who else is in other sources changes nothing here."""
+    if aliases is None:
+        return pl.DataFrame()
+    return aliases.join(pl.DataFrame({"person": learners}), on="person", how="semi")
 
 
 def _rows_sha256(frame: pl.DataFrame) -> str:

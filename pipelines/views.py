@@ -69,7 +69,8 @@ def canonical(
     Args:
         tables: staged tables.
         family: which columns name learners.
-        aliases: `id` and `person`, where the source tells which ids belong together.
+        aliases: `id` and `person`, where bridge tables tell which ids belong together. An id whose
+            person is null stays as it is: nobody knows whose it is.
     """
     if aliases is None:
         return dict(tables)

@@ -85,13 +85,15 @@ class Policy(BaseModel):
         purposes: those that a request may name.
         recipients: patterns of addresses, such as `*@uni.example`.
         legal_bases: those on which data is used.
-        jurisdictions: those whose permissions count; `*`: any.
+        jurisdictions: those whose permissions count, each by its own name; `*`: any.
         minors: whether learners may be minors.
         projects: those whose extracts may be linked by pseudonym.
         places: pattern of addresses -> where these recipients are; the first that matches, in the
             order of the file.
         transfers: jurisdiction of a permission -> places that its rows may go to (`*`: any); `*`
-            for each jurisdiction that has no row. None: rows go wherever a recipient is.
+            for each jurisdiction that has no row, nor has one that it lies in (`EU` for `EU-DE`).
+            A learner with several permissions goes where any of them allows, and one whose own
+            jurisdiction is `*` goes everywhere. None: rows go wherever a recipient is.
     """
 
     model_config = _FROZEN

@@ -4,11 +4,13 @@ An address is matched whatever the case of its letters. Two things are told apar
 *jurisdiction* under which a permission was recorded, and the *place* where a recipient is. Without
 `[transfers]` places play no part. With it the rule is default deny (GDPR Art. 44: no transfer but
 under the conditions laid down): rows go to a place only where the row of their own jurisdiction,
-or the row `*` where it has none, lists that place or `*`.
+or the row `*` where it has none, lists that place or `*`. A jurisdiction within another (`EU-DE`,
+`US-CA`) has the row of that one (`EU`, `US`) where it has none of its own. Jurisdictions and places
+are compared whatever the case of their letters.
 """
 
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from datetime import date, timedelta
 from fnmatch import fnmatchcase
 from typing import TYPE_CHECKING, Final
@@ -66,8 +68,8 @@ def same_place(policy: "Policy", a: str, b: str) -> bool:
     """
     if policy.transfers is None:
         return True
-    place = place_of(policy, a)
-    return place is not None and place == place_of(policy, b)
+    one, other = place_of(policy, a), place_of(policy, b)
+    return one is not None and other is not None and one.casefold() == other.casefold()
 
 
 def admitted(
@@ -76,26 +78,41 @@ def admitted(
     """Which jurisdictions' permissions admit a release to this recipient.
 
     Args:
-        policy: its `jurisdictions` filter first, its `[transfers]` after them.
+        policy: its `jurisdictions` filter first, its `[transfers]` after them. The filter is by
+            name: one that admits `EU` does not admit `EU-DE`, for what a state's own law adds to
+            the union's is the steward's to judge, and leaving out is the safe side.
         researcher: to whom the release goes.
-        jurisdictions: those that occur in the records on rights.
+        jurisdictions: those that occur in the records on rights; they come back as they stand
+            there, for eligibility compares them by letter.
         access: `public` releases go everywhere, so only to where the row lists `*`.
 
     Returns:
         Sorted, and made for `anonymizer.eligibility`: `*` is among them only where a permission
         holds whatever its jurisdiction, and even where it names none. That a record says `*` of
         itself (it holds everywhere, such as a published data set's) puts none here: eligibility
-        admits it always.
+        admits it always, past every transfer rule.
     """
     named = {name for name in jurisdictions if name != _ANY}
     anywhere = _ANY in policy.jurisdictions
-    kept = named if anywhere else named.intersection(policy.jurisdictions)
+    listed = {name.casefold() for name in policy.jurisdictions}
+    kept = {name for name in named if anywhere or name.casefold() in listed}
     if policy.transfers is None:
         return tuple(sorted({*kept, _ANY} if anywhere else kept))
     place = None if access == "public" else place_of(policy, researcher)
-    rest = policy.transfers.get(_ANY, ())
-    rows = {name: policy.transfers.get(name, rest) for name in kept}
-    return tuple(sorted(name for name, row in rows.items() if _ANY in row or place in row))
+    return tuple(sorted(name for name in kept if _may_go(policy.transfers, name, place)))
+
+
+def _may_go(transfers: Mapping[str, Sequence[str]], jurisdiction: str, place: str | None) -> bool:
+    """Whether rows of this jurisdiction may go there; None: to somewhere unknown."""
+    name = jurisdiction.casefold()
+    rows = [row for own, row in transfers.items() if own.casefold() == name]
+    if not rows and "-" in name:
+        return _may_go(transfers, name.rpartition("-")[0], place)
+    # Two rows whose names differ by case alone both hold.
+    return all(
+        _ANY in row or (place is not None and place.casefold() in map(str.casefold, row))
+        for row in rows or [transfers.get(_ANY, ())]
+    )
 
 
 def expires_on(policy: "Policy", access: str, released_on: date) -> date | None:

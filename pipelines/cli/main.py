@@ -55,7 +55,7 @@ class _LazyGroup(click.Group):
         except click.exceptions.NoArgsIsHelpError:
             raise
         except click.ClickException as error:
-            _say(error.format_message())
+            _say(_told(error))
             raise click.exceptions.Exit(error.exit_code) from None
 
     def invoke(self, ctx: click.Context) -> Any:
@@ -74,7 +74,7 @@ class _LazyGroup(click.Group):
         except (click.exceptions.NoArgsIsHelpError, click.exceptions.Exit, click.Abort):
             raise
         except click.ClickException as error:
-            _say(error.format_message())
+            _say(_told(error))
             ctx.exit(error.exit_code)
         except (KeyboardInterrupt, SystemExit, BrokenPipeError):
             raise
@@ -86,6 +86,26 @@ class _LazyGroup(click.Group):
 
 def _say(message: str) -> None:
     click.echo("Error: " + " ".join(message.split()), err=True)
+
+
+def _told(error: click.ClickException) -> str:
+    """What click says, but never a word that it has no place for: that may be a learner's id."""
+    context = error.ctx if isinstance(error, click.UsageError) else None
+    if context is None:
+        return error.format_message()
+    command = context.command_path
+    # Before 8.4 click has no class of its own for a command that there is not.
+    starts = {
+        "No such command": "no such command",
+        "No such option": "no such option",
+        "Got unexpected extra argument": "too many arguments",
+    }
+    for start, fault in starts.items():
+        if error.message.startswith(start):
+            close = ", ".join(getattr(error, "possibilities", None) or ())
+            hint = f"did you mean {close}? See" if close else "see"
+            return f"{command}: {fault}; {hint} `{command} --help`"
+    return error.format_message()
 
 
 def _fault(error: BaseException) -> str:

@@ -123,6 +123,10 @@ def _as_lines(done: "Erasure", notice: Path | None) -> Iterator[str]:
         yield f"recall notices, to be sent apart: {notice}"
     else:
         yield f"\n{_notice(done.releases)}"
+    yield "before the platform erases, while his ids can still be told, for a proof of absence:"
+    for one in done.releases:
+        if not one.key_destroyed:
+            yield f"  kohort release pseudonyms {one.id} --learner-id - --out absent-{one.id}.json"
     for one in done.releases:
         if one.state in {"served", "superseded"}:
             yield f'next: kohort release recall {one.id} --reason "a learner was erased"'

@@ -19,6 +19,7 @@ from pipelines.governance.database import translated
 from pipelines.governance.identities import Identities, all_ids
 from pipelines.governance.releases import ReleaseStatus, releases_of
 from pipelines.governance.rights import registry_digests
+from pipelines.governance.rights_ids import visible_id
 from pipelines.governance.rights_statement import names_learner
 from pipelines.governance.tables import RightsRecord
 from pipelines.people import Actor, Duty
@@ -63,14 +64,15 @@ def erase(
 
     Raises:
         RoleError: the actor is no steward.
-        RightsError: the reason is empty, or holds an id.
+        RightsError: the reason is empty, or holds an id; or no learner has such an id.
         SourceError: a source can't be searched; nothing is recorded.
+        AmbiguousPersonError: the ids may be of several persons; nothing is recorded.
         RegistryError: the registry can't be used.
     """
     actor.must_be(Duty.STEWARD)
     if not reason.strip():
         raise RightsError("--reason: say why, such as the request and its date")
-    identities = all_ids(workspace, learner_id)
+    identities = all_ids(workspace, visible_id(learner_id))
     if names_learner([reason], identities.ids):
         raise RightsError("--reason: holds an id of the learner; say why without it")
     ids = pl.Series(sorted(identities.ids), dtype=pl.String)

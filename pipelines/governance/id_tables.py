@@ -1,6 +1,6 @@
 """Which tables of a source hold ids of learners, in which columns, and which ids they link."""
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final
 
@@ -73,10 +73,9 @@ def searchable(workspace: Workspace, name: str) -> Searchable:
         SourceError: the source can't be opened, or a table of it lacks a column of ids.
         SettingsError: the workspace has no such source.
     """
-    family, source, partner = _opened(workspace, name)
-    bounds = [b for table in family.tables if (b := bind(family, table, source, partner)).raw]
-    for bound in bounds:
-        _check(bound, source)
+    family = _family(workspace, name)
+    source, partner = _opened(workspace, name, family)
+    bounds = _bound(family.tables, family, source, partner)
     ids = {bound.name: _ids(bound, partner) for bound in bounds}
     keys = {key for bound in bounds if (key := _key(bound)) is not None}
     named = {with_partner(n, partner) for n in _names(family)}
@@ -95,15 +94,19 @@ def searchable(workspace: Workspace, name: str) -> Searchable:
 def bridges(workspace: Workspace, name: str) -> tuple[IdTable, ...]:
     """The bridge tables of a source; no row is read yet.
 
+    A source whose family declares none is not opened.
+
     Raises:
-        SourceError: the source can't be opened, or a bridge has fewer than two columns of ids.
+        SourceError: the source can't be opened, lacks a bridge that it may not lack, or has one of
+            fewer than two columns of ids.
         SettingsError: the workspace has no such source.
     """
-    family, source, partner = _opened(workspace, name)
+    family = _family(workspace, name)
     declared = [table for table, declaration in family.tables.items() if declaration.bridge]
-    bounds = [b for table in declared if (b := bind(family, table, source, partner)).raw]
-    for bound in bounds:
-        _check(bound, source)
+    if not declared:
+        return ()
+    source, partner = _opened(workspace, name, family)
+    bounds = _bound(declared, family, source, partner)
     return tuple(_declared(name, b, _ids(b, partner), set(), partner) for b in bounds)
 
 
@@ -121,11 +124,29 @@ def read_ids(table: IdTable, columns: Sequence[str], ragged: list[int]) -> Itera
     ragged.append(len(reading.ragged))
 
 
-def _opened(workspace: Workspace, name: str) -> tuple[Family, Source, str | None]:
-    settings = workspace.source(name)
-    family = load_family(settings.family, base=workspace.root).family
-    source = open_source(settings.location, base=workspace.root)
-    return family, source, find_partner(family, source)
+def _family(workspace: Workspace, name: str) -> Family:
+    return load_family(workspace.source(name).family, base=workspace.root).family
+
+
+def _opened(workspace: Workspace, name: str, family: Family) -> tuple[Source, str | None]:
+    source = open_source(workspace.source(name).location, base=workspace.root)
+    return source, find_partner(family, source)
+
+
+def _bound(
+    names: Iterable[str], family: Family, source: Source, partner: str | None
+) -> list[Bound]:
+    """Those of the declared tables that the source has."""
+    bounds = [bind(family, name, source, partner) for name in names]
+    for bound in bounds:
+        if bound.raw is not None:
+            _check(bound, source)
+        elif bound.declaration.bridge and not bound.declaration.optional:
+            raise SourceError(
+                f"{source.location}: lacks table '{bound.name}', which says which ids are one "
+                "person's; export it too"
+            )
+    return [bound for bound in bounds if bound.raw is not None]
 
 
 def _check(bound: Bound, source: Source) -> None:

@@ -6,7 +6,7 @@ each other: the person must be named by each. As in the rights registry, one id 
 whatever source it stands in.
 """
 
-from collections.abc import Container, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final
 
@@ -17,11 +17,17 @@ from pipelines.governance.id_tables import IdTable, bridges, canonical_id, read_
 from pipelines.settings import Workspace
 
 _HUB: Final = "#hub"
-_KEYED: Final = "#keyed"
 _HOME: Final = "#home"
+_ROOT: Final = "#root"
+_SOURCE: Final = "#source"
+_AMBIGUOUS: Final = "#ambiguous"
 
 _Keys = dict[tuple[str, str], set[str]]
 """(source, key as declared) -> the keys of a person's rows."""
+
+
+class AmbiguousPersonError(SourceError):
+    """The bridge tables of a source give one person several learner keys."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,44 +91,63 @@ def all_ids(workspace: Workspace, learner_id: str) -> Identities:
     """Every id of one person in every id domain of every source, and where they stand.
 
     Raises:
-        SourceError: a source can't be opened or read (nobody was looked for there, so nobody was
-            not found), or its bridge tables give one person two learner keys.
+        SourceError: a source can't be opened or read: nobody was looked for there, so nobody was
+            not found.
+        AmbiguousPersonError: bridge tables of a source give the person several learner keys, so
+            that some of the ids may be a stranger's.
     """
-    sources = {name: searchable(workspace, name) for name in workspace.sources}
-    tables = [table for source in sources.values() for table in source.tables]
-    ids = _linked_ids([t for t in tables if t.bridge], canonical_id(learner_id))
-    unknown = [(name, what) for name, source in sources.items() for what in source.unknown]
-    return Identities(frozenset(ids), _places(tables, ids), tuple(unknown))
+    return _identities(workspace, learner_id, linked=True)
 
 
-def aliases(workspace: Workspace, source_name: str) -> pl.DataFrame | None:
-    """Which ids of a source are one person's: every id that a bridge table links to another.
+def one_id(workspace: Workspace, learner_id: str) -> Identities:
+    """Where one id stands; no bridge is followed.
+
+    Raises:
+        SourceError: a source can't be opened or read.
+    """
+    return _identities(workspace, learner_id, linked=False)
+
+
+def aliases(workspace: Workspace) -> pl.DataFrame | None:
+    """Which ids are one person's: every id that a bridge table of any source links to another.
+
+    Of all sources, as a right may be on record under an id that another source knows.
 
     Returns:
         Text columns `id` and `person`, one row an id, in no order; ids are canonical. The person is
-        called by his learner key, the first in order where he has several, or by any of his ids
-        where no bridge has a key: such a name stays when he takes up another course. None where the
-        family has no bridge tables, or the source none of them.
+        called by his learner key, of the first source by name that has one, or by any of his ids
+        where no bridge has a key: such a name stays when he takes up another course. `person` is
+        null where the bridge tables of a source give several learner keys: one row that is wrong,
+        such as an id that stands for nobody, makes strangers one, and nobody knows which row it is.
+        None where no source has bridge tables.
 
     Raises:
-        SourceError: the source can't be opened, or a bridge table can't be read.
-        SettingsError: the workspace has no such source.
+        SourceError: a source whose family declares bridge tables can't be opened or read.
     """
-    tables = bridges(workspace, source_name)
+    tables = [table for name in sorted(workspace.sources) for table in bridges(workspace, name)]
     if not tables:
         return None
-    pairs = pl.concat([_pairs(table) for table in tables])
-    # Nearly every id stands beside one hub alone; only hubs that share one are traced further.
-    home = pairs.group_by("id").agg(pl.col(_HUB).first().alias(_HOME))
-    hubs = pairs.select(_HUB).unique()
-    shared = pairs.join(home, on="id").select(_HUB, _HOME)
-    chained = hubs.join(home, left_on=_HUB, right_on="id")
-    links = pl.concat([shared, chained]).filter(pl.col(_HUB) != pl.col(_HOME)).unique()
-    keys = pairs.filter(_KEYED).join(links.unpivot(), left_on=_HUB, right_on="value", how="semi")
-    first = _first_of_chain(links.rows(), frozenset(keys[_HUB]))
-    ids = pl.concat([home.rename({_HOME: _HUB}), hubs.select(pl.col(_HUB).alias("id"), _HUB)])
-    people = ids.unique("id").join(first, on=_HUB, how="left")
-    return people.select("id", pl.coalesce("person", _HUB).alias("person"))
+    read = [_pairs(table) for table in tables]
+    people = _chains(pl.concat([pairs for pairs, _ in read]))
+    keys = pl.concat([keys for _, keys in read]).unique()
+    keyed = people.join(keys, on="id").sort(_SOURCE, "id")
+    several = pl.col(_SOURCE).len() > pl.col(_SOURCE).n_unique()
+    named = keyed.group_by(_ROOT).agg(
+        pl.col("id").first().alias("person"), several.alias(_AMBIGUOUS)
+    )
+    unambiguous = pl.col(_AMBIGUOUS).is_null() | ~pl.col(_AMBIGUOUS)
+    return people.join(named, on=_ROOT, how="left").select(
+        "id", pl.when(unambiguous).then(pl.coalesce("person", _ROOT)).alias("person")
+    )
+
+
+def _identities(workspace: Workspace, learner_id: str, *, linked: bool) -> Identities:
+    sources = {name: searchable(workspace, name) for name in workspace.sources}
+    tables = [table for source in sources.values() for table in source.tables]
+    given = canonical_id(learner_id)
+    ids = _linked_ids([t for t in tables if t.bridge], given) if linked else {given}
+    unknown = [(name, what) for name, source in sources.items() for what in source.unknown]
+    return Identities(frozenset(ids), _places(tables, ids), tuple(unknown))
 
 
 def _linked_ids(tables: Sequence[IdTable], learner_id: str) -> set[str]:
@@ -142,10 +167,10 @@ def _linked_ids(tables: Sequence[IdTable], learner_id: str) -> set[str]:
                     keys.setdefault(table.source, set()).update(rows[table.learner].drop_nulls())
     for source, several in keys.items():
         if len(several) > 1:
-            raise SourceError(
+            raise AmbiguousPersonError(
                 f"source '{source}': its bridge tables give one person {len(several)} learner "
-                "keys; have the platform mend the row that is wrong, or others than this learner "
-                "would be erased"
+                "keys, so some of the ids may be another's; have the platform mend the row that is "
+                "wrong"
             )
     return ids
 
@@ -197,28 +222,43 @@ def _search(table: IdTable, wanted: Mapping[str, Iterable[str]], keys: _Keys) ->
     ]
 
 
-def _pairs(table: IdTable) -> pl.DataFrame:
-    """Each id of a bridge's row beside the row's hub: `id`, `#hub`, and whether that is a key.
+def _pairs(table: IdTable) -> tuple[pl.DataFrame, pl.DataFrame]:
+    """Each id of a bridge's row beside the row's hub: `id`, `#hub`; and all learner keys.
 
-    The hub of a row is its learner key, or the first of its ids where it has none.
+    The hub of a row is its learner key, or the first of its ids where it has none. Keys come as
+    `id` and `#source`, also from rows that link nothing.
     """
     columns = sorted(table.bridge, key=lambda column: column != table.learner)
-    keyed = pl.col(columns[0]).is_not_null() & pl.lit(columns[0] == table.learner)
-    schema = {"id": pl.String, _HUB: pl.String, _KEYED: pl.Boolean}
-    found = [pl.DataFrame(schema=schema)]
+    found = [pl.DataFrame(schema={"id": pl.String, _HUB: pl.String})]
+    keys = [pl.DataFrame(schema={"id": pl.String})]
     for batch in read_ids(table, columns, []):
-        rows = batch.select(*columns, pl.coalesce(columns).alias(_HUB), keyed.alias(_KEYED))
-        pairs = [rows.select(pl.col(column).alias("id"), _HUB, _KEYED) for column in columns]
+        rows = batch.select(*columns, pl.coalesce(columns).alias(_HUB))
+        pairs = [rows.select(pl.col(column).alias("id"), _HUB) for column in columns]
         found.append(pl.concat(pairs).filter(pl.col("id") != pl.col(_HUB)))
-    return pl.concat(found)
+        if columns[0] == table.learner:
+            keys.append(rows.select(pl.col(columns[0]).alias("id")).drop_nulls().unique())
+    named = pl.concat(keys).with_columns(pl.lit(table.source).alias(_SOURCE))
+    return pl.concat(found), named
 
 
-def _first_of_chain(links: Iterable[tuple[str, str]], keys: Container[str]) -> pl.DataFrame:
-    """Who each of these is one with, by any chain of links: `#hub`, `person` (union-find).
+def _chains(pairs: pl.DataFrame) -> pl.DataFrame:
+    """Every id, and one of those that any chain of pairs links to it, the same for all: `#root`."""
+    # Nearly every id stands beside one hub alone; only hubs that share one are traced further.
+    home = pairs.group_by("id").agg(pl.col(_HUB).first().alias(_HOME))
+    hubs = pairs.select(_HUB).unique()
+    shared = pairs.join(home, on="id").select(_HUB, _HOME)
+    chained = hubs.join(home, left_on=_HUB, right_on="id")
+    links = pl.concat([shared, chained]).filter(pl.col(_HUB) != pl.col(_HOME)).unique()
+    ids = pl.concat([home.rename({_HOME: _HUB}), hubs.select(pl.col(_HUB).alias("id"), _HUB)])
+    rooted = ids.unique("id").join(_roots(links.rows()), on=_HUB, how="left")
+    return rooted.select("id", pl.coalesce(_ROOT, _HUB).alias(_ROOT))
+
+
+def _roots(links: Iterable[tuple[str, str]]) -> pl.DataFrame:
+    """The first in order of those whom any chain of links makes one: `#hub`, `#root` (union-find).
 
     Args:
         links: pairs of ids that are one person's.
-        keys: those of them that are learner keys; the first of these in order is the person.
     """
     parent: dict[str, str] = {}
 
@@ -229,7 +269,7 @@ def _first_of_chain(links: Iterable[tuple[str, str]], keys: Container[str]) -> p
         return one
 
     for one, other in links:
-        first, second = sorted((root(one), root(other)), key=lambda x: (x not in keys, x))
+        first, second = sorted((root(one), root(other)))
         parent[second] = first
     rows = [(one, root(one)) for one in parent]
-    return pl.DataFrame(rows, schema={_HUB: pl.String, "person": pl.String}, orient="row")
+    return pl.DataFrame(rows, schema={_HUB: pl.String, _ROOT: pl.String}, orient="row")

@@ -1,7 +1,6 @@
 """The rights registry: append-only records, by digest of the learner, never by id."""
 
 import hmac
-import re
 from collections import Counter
 from collections.abc import Container, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -19,7 +18,7 @@ from pipelines.governance.actions import record
 from pipelines.governance.bulk import insert_rows
 from pipelines.governance.database import translated
 from pipelines.governance.rights_file import Faults, RightsLine, read_rights, read_rights_table
-from pipelines.governance.rights_statement import Statement
+from pipelines.governance.rights_statement import Statement, canonical_id
 from pipelines.governance.tables import RightsRecord
 from pipelines.people import Actor, Duty
 
@@ -35,9 +34,6 @@ __all__ = [
     "registry_digests",
     "set_state",
 ]
-
-_NUMBERED: Final = re.compile(r"^(\d+)\.0+$")
-"""An id that a tool wrote as a number: `1000.0` is the learner `1000`, here and in sources."""
 
 _COLUMNS: Final = (
     "learner",
@@ -74,7 +70,7 @@ def registry_digests(learners: pl.Series, key: bytes) -> pl.Series:
 
     def digest(learner: str) -> str:
         own = keyed.copy()
-        own.update(_canonical(learner).encode())
+        own.update(canonical_id(learner).encode())
         return own.hexdigest()
 
     return pl.Series(
@@ -89,12 +85,7 @@ def learner_digest(learner_id: str, key: bytes) -> str:
 
     Blanks around an id are no part of it, neither here nor in a rights file.
     """
-    return hmac.digest(key, _canonical(learner_id).encode(), "sha256").hex()
-
-
-def _canonical(learner_id: str) -> str:
-    stripped = learner_id.strip()
-    return _NUMBERED.sub(r"\1", stripped) if "." in stripped else stripped
+    return hmac.digest(key, canonical_id(learner_id).encode(), "sha256").hex()
 
 
 def import_rights(

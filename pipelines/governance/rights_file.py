@@ -5,10 +5,8 @@ everything. Refusals give the numbers of lines, never values.
 """
 
 import csv
-import re
-import unicodedata
 from collections import Counter
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from functools import lru_cache
@@ -19,15 +17,27 @@ from typing import Final, TextIO
 import polars as pl
 
 from pipelines.errors import RightsError, SourceError
+from pipelines.governance.rights_ids import column_id, visible_id
 from pipelines.governance.rights_statement import (
-    ABSENT,
     Statement,
     StatementError,
+    folded_texts,
     read_statement,
+    stands_in,
 )
 from pipelines.sources.database import open_database
 from pipelines.sources.parquet import ParquetTable
 from pipelines.sources.tables import ROW, RawTable, did_you_mean
+
+__all__ = [
+    "COLUMNS",
+    "ENDS",
+    "Faults",
+    "RightsLine",
+    "read_rights",
+    "read_rights_table",
+    "visible_id",
+]
 
 COLUMNS: Final = (
     "learner_id",
@@ -46,12 +56,17 @@ COLUMNS: Final = (
 ENDS: Final = "ends"
 """The one column that may be left out: the state that a line ends."""
 
-_SHOWN: Final = 3
-_REWRITTEN: Final = re.compile(
-    r"['+].*|\d+\.|\d{1,3}(,\d{3})+(\.\d+)?|\d+(\.\d+)?[eE]\+\d+|\d+\.\d+[eE]\d+"
+_WORDS: Final = itemgetter(
+    *(
+        COLUMNS[1:].index(name)
+        for name in ("purpose", "scope", "legal_basis", "jurisdiction", "notice_version", "source")
+    )
 )
-"""A number with an apostrophe, a sign, thousands separators or an exponent. A plain `12e5` may be a
-hash, and passes."""
+"""The cells behind the id that the registry keeps as they stand."""
+
+_SHOWN: Final = 3
+_MIDNIGHT: Final = r"^\d{4}-\d{2}-\d{2} 00:00:00(\.0+)?$"
+_DAY: Final = len("2026-01-31")
 
 RightsLine = tuple[int, str, Statement]
 """Number, learner id as the source has it, and what is stated."""
@@ -112,8 +127,9 @@ def read_rights(file: Path, faults: Faults) -> Iterator[RightsLine]:
     """
     if file.suffix.lower() == ".parquet":
         table = ParquetTable(str(file), lambda: file.open("rb"))
-        return _parsed(_table_rows(table, faults), faults)
-    return _parsed(_csv_rows(file, faults), faults)
+        _check_precision(file, table, faults.where)
+        return _parsed(_table_rows(table, faults), faults, column_id)
+    return _parsed(_csv_rows(file, faults), faults, visible_id)
 
 
 def read_rights_table(url: str, table: str, *, base: Path, faults: Faults) -> Iterator[RightsLine]:
@@ -135,15 +151,21 @@ def read_rights_table(url: str, table: str, *, base: Path, faults: Faults) -> It
     if table not in tables:
         hint = did_you_mean(table, tables)
         raise RightsError(f"--table {table}: the database has no such table{hint}")
-    return _parsed(_table_rows(tables[table], faults), faults)
+    return _parsed(_table_rows(tables[table], faults), faults, column_id)
 
 
-def _parsed(rows: Iterable[_Cells], faults: Faults) -> Iterator[RightsLine]:
+def _parsed(
+    rows: Iterable[_Cells], faults: Faults, read_id: Callable[[str], str]
+) -> Iterator[RightsLine]:
     empty = True
     for number, cells in rows:
         empty = False
         try:
-            yield number, visible_id(cells[0]), _statement(cells[1:])
+            learner_id = read_id(cells[0])
+            statement, words = _statement(cells[1:])
+            if stands_in(learner_id, words):
+                faults.add("with the learner's id in another column", number)
+            yield number, learner_id, statement
         except StatementError as fault:
             faults.add(str(fault), number)
     faults.refuse()
@@ -152,28 +174,10 @@ def _parsed(rows: Iterable[_Cells], faults: Faults) -> Iterator[RightsLine]:
 
 
 @lru_cache(maxsize=1 << 14)  # a file says the same few things of many learners
-def _statement(cells: tuple[str, ...]) -> Statement:
-    return read_statement(dict(zip((*COLUMNS[1:], ENDS, "note"), (*cells, ""), strict=True)))
-
-
-def visible_id(text: str) -> str:
-    """An id as it stands. One that a tool rewrote, or with unseen characters, matches nobody."""
-    if text in ABSENT:
-        raise StatementError("no learner_id")
-    plain = text.isascii()
-    if not (plain and text.isprintable()) and any(
-        unicodedata.category(character) in {"Cc", "Cf"} for character in text
-    ):
-        raise StatementError("learner_id with invisible characters")
-    if _REWRITTEN.fullmatch(text) or (not plain and any(map(_foreign_digit, text))):
-        raise StatementError(
-            "learner_id that a spreadsheet rewrote: write the id as the source has it"
-        )
-    return text
-
-
-def _foreign_digit(character: str) -> bool:
-    return character.isdecimal() and not character.isascii()
+def _statement(cells: tuple[str, ...]) -> tuple[Statement, str]:
+    """What is stated, and its words as `stands_in` takes them."""
+    said = dict(zip((*COLUMNS[1:], ENDS, "note"), (*cells, ""), strict=True))
+    return read_statement(said), folded_texts(_WORDS(cells))
 
 
 def _csv_rows(file: Path, faults: Faults) -> Iterator[_Cells]:
@@ -208,6 +212,23 @@ def _lines(text: TextIO, faults: Faults) -> Iterator[_Cells]:
         faults.refuse()
 
 
+def _check_precision(file: Path, table: ParquetTable, where: str) -> None:
+    with _translated(where):
+        table.columns()  # refuses what is no Parquet file
+    dtype = pl.read_parquet_schema(file).get(COLUMNS[0])
+    if dtype is not None and dtype.is_float() and dtype != pl.Float64:
+        raise RightsError(
+            f"{where}: column {COLUMNS[0]} holds numbers of low precision, which may be those of "
+            "other learners; write the ids as text"
+        )
+
+
+def _only_midnights(table: ParquetTable) -> bool:
+    """Whether the column `effective_from` holds days, written as their first instants."""
+    texts = (batch["effective_from"] for batch in table.read(["effective_from"]).batches)
+    return all(text.str.contains(_MIDNIGHT).all() for text in texts)
+
+
 def _table_rows(table: RawTable, faults: Faults) -> Iterator[_Cells]:
     with _translated(faults.where):
         header = table.columns()
@@ -215,11 +236,15 @@ def _table_rows(table: RawTable, faults: Faults) -> Iterator[_Cells]:
         known = (*COLUMNS, ENDS) if ENDS in header else COLUMNS
         # A database gives rows without a key in the order of these columns: as they came to hold.
         in_time = sorted(known, key=lambda name: name != "effective_from")
+        by_day = isinstance(table, ParquetTable) and _only_midnights(table)
+        begins = pl.col("effective_from")
         for batch in table.read(in_time).batches:
             cells = batch.select(
                 *(pl.col(name).fill_null("") for name in known),
                 *([] if ENDS in header else [pl.lit("").alias(ENDS)]),
             ).select(pl.all().str.strip_chars())
+            if by_day:
+                cells = cells.with_columns(begins.str.head(_DAY))
             yield from zip((batch[ROW] + 1).to_list(), cells.iter_rows(), strict=True)
 
 

@@ -20,13 +20,21 @@ STATES: Final = frozenset(State) - {State.NO_RECORD}
 ENDED: Final = STATES - {State.GRANTED, State.ERASED}
 """What a statement can end: a grant gives way to what restricts, and what is erased stays so."""
 
-ABSENT: Final = frozenset({"", "NA"})
-"""How a file says nothing where it must say something."""
+_NOTHING: Final = frozenset(
+    {"", "NULL", "null", "NaN", "nan", "NaT", "None", "<NA>", "N/A", "#N/A", r"\N"}
+)
+"""How databases, pandas and spreadsheets write an empty cell."""
+
+ABSENT: Final = _NOTHING | {"NA"}
+"""How a file says nothing where it must say something; `NA` alone is also Namibia."""
 
 _EAST_OF_GREENWICH: Final = timedelta(hours=14)
 """A restriction dated by day holds as soon as that day begins anywhere."""
 
 _DAY: Final = len("2026-01-31")
+_DATED: Final = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}([T ].+)?")
+"""Python also reads the digits of a number, such as milliseconds since 1970, as a date."""
+
 _SCOPE: Final = re.compile(r"(?P<kind>[a-z_]+)\s*:\s*(?P<name>.+)")
 _NUMBERED: Final = re.compile(r"^(\d+)\.0+$")
 _EVERYTHING: Final = frozenset({"*", "all", "any", "every"})
@@ -119,14 +127,18 @@ def read_statement(cells: Mapping[str, str]) -> Statement:
         purpose=cells["purpose"],
         scope=cells["scope"],
         effective_from=effective_from,
-        legal_basis=cells["legal_basis"] or None,
-        jurisdiction=cells["jurisdiction"] or None,
-        notice_version=cells["notice_version"] or None,
+        legal_basis=_said(cells["legal_basis"]),
+        jurisdiction=_said(cells["jurisdiction"]),
+        notice_version=_said(cells["notice_version"]),
         effective_to=effective_to,
         ends=_state(cells["ends"], ENDED, what="ends") if cells["ends"] else None,
-        note=cells["note"] or None,
-        origin=cells["source"] or None,
+        note=_said(cells["note"]),
+        origin=_said(cells["source"]),
     )
+
+
+def _said(text: str) -> str | None:
+    return None if text in _NOTHING else text
 
 
 def _state(text: str, known: frozenset[State], *, what: str = "state") -> State:
@@ -162,11 +174,17 @@ def _scope(text: str) -> str:
 
 def _instant(text: str) -> datetime:
     """An ISO 8601 date (its first instant) or timestamp; UTC where it names no offset."""
-    try:
-        instant = datetime.fromisoformat(text)
-        return instant.replace(tzinfo=UTC) if instant.tzinfo is None else instant.astimezone(UTC)
-    except (ValueError, OverflowError):
-        raise StatementError("unparsable date: expected one like 2026-01-31") from None
+    if _DATED.fullmatch(text) is not None:
+        with suppress(ValueError, OverflowError):
+            read = datetime.fromisoformat(text)
+            return read.replace(tzinfo=UTC) if read.tzinfo is None else read.astimezone(UTC)
+    raise StatementError("unparsable date: expected one like 2026-01-31")
+
+
+def canonical_id(learner_id: str) -> str:
+    """An id without the blanks around it, and `1000` where a tool wrote the number as `1000.0`."""
+    stripped = learner_id.strip()
+    return _NUMBERED.sub(r"\1", stripped) if "." in stripped else stripped
 
 
 def names_learner(texts: Iterable[str | None], ids: Iterable[str]) -> bool:
@@ -174,6 +192,21 @@ def names_learner(texts: Iterable[str | None], ids: Iterable[str]) -> bool:
 
     What is written beside a digest must not say whose it is.
     """
-    folded = [text.casefold() for text in texts if text is not None]
-    telling = [one.casefold() for one in ids if len(one) >= _TELLING]
-    return any(one in text for one in telling for text in folded)
+    folded = folded_texts(texts)
+    return any(stands_in(one, folded) for one in ids)
+
+
+def folded_texts(texts: Iterable[str | None]) -> str:
+    """Texts as `stands_in` takes them."""
+    return "\n".join(text for text in texts if text is not None).casefold()
+
+
+def stands_in(learner_id: str, folded: str) -> bool:
+    """Whether texts hold an id; one of digits may have zeros before it, but is no part of a number.
+
+    Else the version `v20240501` of a notice would name the learner 40501.
+    """
+    sought = canonical_id(learner_id).casefold()
+    if len(sought) < _TELLING or sought not in folded:
+        return False
+    return not sought.isdecimal() or bool(re.search(rf"(?<!\d)0*{sought}(?!\d)", folded))

@@ -126,7 +126,7 @@ def find(engine: Engine, prefix: str) -> str:
         found = connection.scalars(select(Request.sha256).where(starts).limit(2)).all()
     if len(found) != 1:
         fault = "several requests start so; give more digits" if found else "no request starts so"
-        raise RegistryError(f"request {prefix}: {fault}; see `kohort request list`")
+        raise RegistryError(f"{fault}; see `kohort request list`")
     return found[0]
 
 

@@ -92,7 +92,8 @@ class RightsRecord(Base):
         effective_from: when it starts to hold.
         effective_to: when it no longer holds (half-open); null: open.
         ends: the state of earlier records of the same learner, purpose and scope that hold no
-            longer once this record does; null: it ends none. What is erased stays erased.
+            longer once this record does, if they began by then; null: it ends none. What is erased
+            stays erased.
         origin: where it came from, in the words of the file: the column `source` of an import.
         note: why, in the words of the steward.
         received_at: when the registry learnt of it.

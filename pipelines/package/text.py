@@ -71,7 +71,8 @@ Check all of this yourself: `kohort verify .` reads the files as they are and re
 - {_access(promise)}
 
 At most {_percent(promise.suppression_limit)} of the learners could be left out for the promise's
-sake; {_suppressed(promise.suppressed_share, promise)}.
+sake; {_suppressed(promise.suppressed_share, promise)}. Not counted there: where learners have left
+since an earlier release, others may have left with them, so that it is not seen who did.
 {_rows_left_out(promise)}{_recoding(promise)}
 Figures computed from this extract are about the learners in it.
 """
@@ -215,7 +216,9 @@ def _elsewhere(promise: Promise) -> str:
         return ""
     return (
         f"- Of one learner several releases of the project `{promise.project}` may show measures\n"
-        "  and results that are unique together, though in each release they are shared.\n"
+        "  and results that are unique together, though in each release they are shared. Bounds\n"
+        "  on sensitive values hold in each of them, also for whoever links them, but not for what\n"
+        "  two of them show together.\n"
     )
 
 

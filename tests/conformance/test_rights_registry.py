@@ -256,6 +256,30 @@ def test_records_of_any_id_bear_on_the_person(ask, load, state):
     assert found.digest != before.digest
 
 
+@pytest.mark.parametrize("scope", ["course", "release"])
+def test_an_id_of_nobody_in_particular_is_not_permitted(ask, load, state, scope):
+    """A grant of one of two whom a bridge makes one permits neither; both are counted apart."""
+    load(*(LINE.format(name, "EU") for name in ("ann", "bob", "dan")))
+    state("f-ann", WITHDRAWN)
+    state("cid", WITHDRAWN)
+    several = pl.when(pl.col("person") != "p1").then("person").alias("person")
+    rows, found = ask(aliases=ALIASES.with_columns(several), scope=scope)
+    assert rows == [("dan", "y")]
+    assert found.decided["ambiguous_ids"] == {"learners": 1}
+    assert found.decided["enrolments"] == (
+        {"granted": 1, "withdrawn": 2} if scope == "course" else {"granted": 1}
+    )
+    assert found.decided["restrictions_without_effect"]["unknown_learners"] == 1
+    assert sorted(found.known_as[LEARNER]) == ["ann", "bob", "cid", "dan"]
+
+
+def test_where_only_the_ambiguous_permit_nobody_does(ask, load):
+    """The refusal says so."""
+    load(LINE.format("ann", "EU"))
+    with pytest.raises(RightsError, match="several learner keys in a bridge table"):
+        ask(aliases=ALIASES.with_columns(person=pl.lit(None, pl.String)))
+
+
 def test_aliases_of_nobody_change_nothing(ask, load):
     """A frame that links nothing gives the same digest as none."""
     load(LINE.format("ann", "EU"), LINE.format("cid", "EU"))

@@ -264,3 +264,24 @@ def test_roles(world):
     imported = ("rights", "import", str(world / "rights.csv"), "--workspace", str(world / "ws"))
     kohort(*imported, "--as", "r@x.example", code=RoleError.exit_code)
     kohort(*imported, "--as", "e@x.example")
+
+
+def test_an_unchanged_file_undoes_no_newer_withdrawal(world):
+    """Who withdrew since stays out of a build, however often the file that freed him comes."""
+    head = f"{','.join(COLUMNS)},ends"
+    said = "research,*,{},consent,GB,1,{},,crm,{}"
+    freed = [("withdrawn", "2022-01-01", ""), ("granted", "2023-01-01", "withdrawn")]
+    lines = [f"{raw_id(3)},{said.format(*cells)}" for cells in freed]
+    (world / "crm.csv").write_text("\n".join([head, *lines]))
+    crm = ("rights", "import", str(world / "crm.csv"), "--workspace", str(world / "ws"))
+    kohort(*crm)
+    assert states(world) == ["granted"]
+    of(world, "set", "--state", "withdrawn", "--purpose", "research")
+    kohort(*crm)
+    assert states(world) == ["withdrawn"]
+    kohort(*crm)
+    assert states(world) == ["withdrawn"]
+    build(world)
+    held = json.loads(of(world, "show", "--json"))
+    assert held["releases"] == []
+    assert json.loads(of(world, "show", "--json", learner=4))["releases"]

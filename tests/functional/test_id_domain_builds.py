@@ -5,7 +5,9 @@ from pathlib import Path
 
 import polars as pl
 import pytest
+from click.testing import CliRunner
 
+from pipelines.cli.main import main
 from pipelines.governance.database import open_registry
 from pipelines.governance.releases import members
 from pipelines.governance.rights import registry_digests
@@ -74,8 +76,12 @@ table = "TAKEN"
 [views.enrolments.columns]
 course_id = { role = "item", description = "Course." }
 """
-SOURCES = {"core": ("users", "memberships"), "forum": ("profiles", "posts")}
-"""Two sources of one folder: the tables that a build on each of them reads."""
+SOURCES = {
+    "core": ("users", "memberships"),
+    "forum": ("profiles", "posts"),
+    "plain": ("profiles", "posts"),
+}
+"""Sources of one folder: the tables that a build on each of them reads. The last has no bridge."""
 
 REQUEST = """
 title = "Courses by region"
@@ -134,6 +140,8 @@ def world(tmp_path: Path) -> Path:
     named = []
     for name, (listing, taken) in SOURCES.items():
         text = FAMILY.replace("LISTING", listing).replace("TAKEN", taken)
+        if name == "plain":
+            text = text[: text.index("[tables.ids]")] + text[text.index("[views.learners]") :]
         (tmp_path / f"{name}.toml").write_text(text)
         named += ["--source", f"{name}={tmp_path / name}.toml:{tmp_path / 'data'}"]
     run("init", str(tmp_path / "ws"), "--local", *named)
@@ -197,15 +205,17 @@ def shown(root: Path, ident: str) -> dict[str, tuple[int, frozenset[str]]]:
         ("forum", "course", "erased"),
         ("core", "forum", "withdrawn"),
         ("core", "course", "erased"),
+        ("plain", "core", "withdrawn"),
+        ("plain", "course", "erased"),
     ],
 )
 def test_a_right_under_another_id_keeps_the_person_out(world: Path, source, named, said):
-    """The tables that are read know him by an id that no record names."""
+    """The source that is read knows him by an id that no record names; another has the bridge."""
     state(world, ids_of(7)[named], said)
     ident = build(world, "package", source)
     decided = json.loads((world / "package.steward/eligibility.json").read_text())
     assert decided["learners"][said] == 1
-    assert is_absent(world, "package", ident, ids_of(7)[source])
+    assert is_absent(world, "package", ident, ids_of(7)["core" if source == "core" else "forum"])
     assert not is_absent(world, "package", ident, ids_of(8)[named])
 
 
@@ -248,3 +258,72 @@ def test_builds_on_two_domains_are_held_against_each_other(world: Path):
     unheld = {who: (of, items - {"statistics"} if who in core[:2] else items)
               for who, (of, items) in first.items()}  # fmt: skip
     assert min(map(len, joint_cells([first, unheld], "full").values())) == 2
+
+
+def add_bridge(root: Path, *lines: str) -> None:
+    """More rows of the bridge table."""
+    with (root / "data/ids.csv").open("a") as file:
+        file.write("".join(f"{line}\n" for line in lines))
+
+
+def test_a_bridge_that_cannot_be_read_refuses_every_build(world: Path):
+    """Nobody knows then whom the rights that are on record concern; nothing is written."""
+    (world / "data/ids.csv").write_text("jhu_user_id\ncoreid000\n")
+    (world / "request.toml").write_text(REQUEST.replace("SOURCE", "plain"))
+    words = ("--out", str(world / "package"), "--workspace", str(world / "ws"))
+    assert "has 1 of two columns" in run("build", str(world / "request.toml"), *words, code=4)
+    assert not (world / "package").exists()
+
+
+def test_who_else_another_source_knows_changes_no_version(world: Path):
+    """A recorded release is given out again, though another source learned of a stranger."""
+    first = build(world, "first", "plain")
+    add_bridge(world, "stranger,forumstranger,", "zero,0,", "one,0,")
+    assert build(world, "second", "plain") == first
+    add_bridge(world, f"{ids_of(3)['core']},{ids_of(3)['forum']}c,")
+    assert build(world, "third", "plain") != first
+
+
+@pytest.mark.parametrize("source", ["core", "forum", "plain"])
+def test_strangers_who_share_a_row_are_left_out(world: Path, source: str):
+    """A placeholder makes two persons one: a grant of the one must not permit the other."""
+    rights(world, "set", ids_of(9)["core"], "--state", "withdrawn", "--purpose", "research")
+    add_bridge(world, f"{ids_of(8)['core']},0,", f"{ids_of(9)['core']},0,")
+    ident = build(world, "package", source)
+    decided = json.loads((world / "package.steward/eligibility.json").read_text())
+    assert decided["ambiguous_ids"] == {"learners": 2}
+    assert decided["learners"] == {"granted": PEOPLE - 2}
+    key = registry_key(world / "ws")
+    ids = pl.Series([one for n in (8, 9) for one in ids_of(n).values()])
+    assert not {*registry_digests(ids, key)} & shown(world, ident).keys()
+
+
+def show(root: Path, learner_id: str) -> dict[str, object]:
+    """What is held of a learner."""
+    words = ["rights", "show", learner_id, "--workspace", str(root / "ws"), "--json"]
+    answer = CliRunner().invoke(main, words)
+    assert answer.exit_code == 0
+    assert ("Warning" in answer.stderr) == (json.loads(answer.stdout)["warning"] is not None)
+    return json.loads(answer.stdout)
+
+
+def test_a_bad_row_stops_an_erasure_and_no_answer(world: Path):
+    """Whoever asks what is held gets it, of his id alone; a stranger gets no tombstone."""
+    core = ids_of(8)["core"]
+    assert (show(world, core)["ids"], show(world, core)["warning"]) == (3, None)
+    state(world, ids_of(9)["core"], "withdrawn")
+    add_bridge(world, f"{core},0,", f"{ids_of(9)['core']},0,")
+    held = show(world, core)
+    assert (held["ids"], held["records"]) == (1, [])
+    assert "give one person 2 learner keys" in str(held["warning"])
+    words = ("rights", "erase", core, "--reason", "letter", "--workspace", str(world / "ws"))
+    assert "give one person 2 learner keys" in run(*words, code=4)
+    assert show(world, core)["records"] == []
+
+
+def test_an_erasure_needs_an_id_that_somebody_has(world: Path):
+    """With a character that nobody sees, the id is another, and its tombstone is nobody's."""
+    for learner_id in (f"{ids_of(8)['core']}\u200b", "NA", "1,000"):
+        words = ("rights", "erase", learner_id, "--reason", "letter")
+        assert "learner_id" in run(*words, "--workspace", str(world / "ws"), code=7)
+    assert show(world, ids_of(8)["core"])["records"] == []

@@ -1,10 +1,21 @@
 """One person in every id domain of an isolated export: ids, rows, texts, and what is not known."""
 
+from dataclasses import replace
+
 import pytest
 
 from pipelines.errors import SourceError
-from pipelines.governance.identities import aliases, all_ids
+from pipelines.governance.identities import AmbiguousPersonError, aliases, all_ids, one_id
+from pipelines.settings import SourceSettings
 from tests.idworld import ADA, make_workspace, write_table
+
+BOB = ("bob-core", "bob-ml", "bob-peer", "7002")
+PLACEHOLDER = """
+jhu_user_id,course_user_id,jhu_peer_assignments_user_id
+,ada-ml,0
+,bob-ml,0
+,eve-ml,eve-peer
+"""
 
 
 @pytest.fixture
@@ -115,14 +126,79 @@ def test_a_source_that_is_gone_is_refused(workspace, tmp_path):
 
 def test_a_person_is_called_by_the_learner_key(workspace):
     """Who is linked to nobody is not listed; teams link nobody."""
-    people = dict(aliases(workspace, "mooc").iter_rows())
-    assert people == dict.fromkeys(ADA, "ada-core") | dict.fromkeys(
-        ("bob-core", "bob-ml", "bob-peer", "7002"), "bob-core"
+    people = dict(aliases(workspace).iter_rows())
+    assert people == dict.fromkeys(ADA, "ada-core") | dict.fromkeys(BOB, "bob-core")
+
+
+def test_an_id_that_stands_for_nobody_makes_nobody_one(workspace, tmp_path):
+    """Ada and Bob share a row: their ids are nobody's, and each is told of alone, or not at all."""
+    write_table(tmp_path / "export/partner_user_ids.csv", PLACEHOLDER)
+    people = dict(aliases(workspace).iter_rows())
+    assert people.keys() == {"ada-core", "ada-ml", "ada-stat", "ada-forum", "0", "bob-core",
+                             "bob-ml", "7001", "user~7001", "eve-ml", "eve-peer"}  # fmt: skip
+    assert {one for one, person in people.items() if person is not None} == {
+        *("7001", "user~7001"),
+        *("eve-ml", "eve-peer"),
+    }
+    for learner in ("ada-core", "bob-ml", "0"):
+        with pytest.raises(AmbiguousPersonError, match="give one person 2"):
+            all_ids(workspace, learner)
+        assert one_id(workspace, learner).ids == {learner}
+    assert all_ids(workspace, "eve-ml").ids == {"eve-ml", "eve-peer"}
+
+
+FAMILY = """
+family = "FAMILY"
+title = "Ids alone"
+learner = "person"
+item = "course"
+[tables.ids]
+grain = "event"
+BRIDGE
+dropped = ["*_id"]
+[tables.ids.columns]
+person = { role = "learner-key" }
+"""
+
+
+def with_source(workspace, name, table, bridge='bridge = ["person", "*_id"]'):
+    """The workspace with one more source, of a single table."""
+    folder = workspace.root / name
+    folder.mkdir()
+    write_table(folder / "ids.csv", table)
+    text = FAMILY.replace("FAMILY", name).replace("BRIDGE", bridge)
+    (workspace.root / f"{name}.toml").write_text(text)
+    source = SourceSettings(family=f"{name}.toml", location=name)
+    return replace(workspace, sources={**workspace.sources, name: source})
+
+
+@pytest.mark.parametrize(("name", "called"), [("archive", "7"), ("zoo", "ada-core")])
+def test_a_person_of_two_sources_has_one_name(workspace, name, called):
+    """The key in the first source by name; one key in each of two sources is no doubt."""
+    people = aliases(with_source(workspace, name, "person,forum_id\n7,ada-forum"))
+    assert dict(people.iter_rows()) == dict.fromkeys((*ADA, "7"), called) | dict.fromkeys(
+        BOB, "bob-core"
     )
+
+
+def test_a_source_without_bridges_is_not_opened(workspace):
+    """A build on another source doesn't wait for it; one that declares bridges must be there."""
+    plain = with_source(workspace, "plain", "person,forum_id\n7,8", bridge="")
+    (workspace.root / "plain").rename(workspace.root / "moved")
+    assert aliases(plain).equals(aliases(workspace))
+    bridged = with_source(workspace, "bridged", "person,forum_id\n7,8")
+    file = workspace.root / "bridged/ids.csv"
+    file.rename(file.with_name("other.csv"))
+    for search in (aliases, lambda place: all_ids(place, "7")):
+        with pytest.raises(SourceError, match="lacks table 'ids'"):
+            search(bridged)
+    (workspace.root / "bridged").rename(workspace.root / "gone")
+    with pytest.raises(SourceError, match="No such file"):
+        aliases(bridged)
 
 
 def test_without_bridge_tables_there_are_no_aliases(workspace, tmp_path):
     """Not even an empty table: a build then joins nothing."""
     for table in ("jhu_course_user_ids", "partner_user_ids", "staff_graded_assignment_submissions"):
         (tmp_path / f"export/{table}.csv").unlink()
-    assert aliases(workspace, "mooc") is None
+    assert aliases(workspace) is None

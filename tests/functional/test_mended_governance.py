@@ -3,11 +3,14 @@
 import json
 from pathlib import Path
 
+import polars as pl
 import pytest
 
-from pipelines.governance.releases import releases
+from pipelines.governance.releases import members, releases
+from pipelines.governance.rights import registry_digests
+from pipelines.keys import registry_key
 from tests.governed import build, registry, workspace
-from tests.smallworld import consent, make_world, raw_id, run
+from tests.smallworld import PEOPLE, consent, make_world, raw_id, run
 
 
 @pytest.fixture
@@ -143,3 +146,43 @@ def test_settings_that_say_nothing(world: Path, before: str, after: str, says: s
     said = run("release", "list", *workspace(world), code=6)
     assert says in said
     assert "u:p" not in said
+
+
+LINKS = """[tables.links]
+grain = "learner"
+optional = true
+bridge = ["id", "other"]
+[tables.links.columns]
+id = { role = "learner-key" }
+other = { role = "direct-identifier", person = true }
+
+[dropped]"""
+
+
+@pytest.mark.parametrize("columns", ['["gender", "region"]', '["region"]'])
+def test_a_release_counts_whatever_its_learners_are_called_now(world: Path, columns: str):
+    """A bridge table that came later names everybody anew; the gate still knows who was shown."""
+    family = world / "small.toml"
+    family.write_text(family.read_text().replace("[dropped]", LINKS))
+    request = world / "request.toml"
+    text = request.read_text().replace("suppression_limit = 0.1", "suppression_limit = 0.2")
+    request.write_text(text)
+    build(world, "package")
+    links = [f"p{i:04d},{raw_id(i)}" for i in range(PEOPLE)]
+    (world / "data" / "links.csv").write_text("\n".join(["id,other", *links]))
+    run("rights", "erase", raw_id(4), "--reason", "asked by letter", *workspace(world))
+    request.write_text(text.replace('["gender", "region"]', columns))
+    build(world, "rebuilt")
+    names = {}
+    for ids in ([raw_id(i) for i in range(PEOPLE)], [f"p{i:04d}" for i in range(PEOPLE)]):
+        digests = registry_digests(pl.Series(ids), registry_key(world / "ws"))
+        names |= {digest: number for number, digest in enumerate(digests)}
+    first, second = (
+        {(names[who], item): group for who, item, group in members(registry(world), one.id).rows()}
+        for one in releases(registry(world))
+    )
+    cells: dict[tuple[object, ...], set[int]] = {}
+    for who, item in first.keys() | second.keys():
+        cells.setdefault((item, first.get((who, item)), second.get((who, item))), set()).add(who)
+    assert min(map(len, cells.values())) >= 5
+    assert 4 not in {who for who, _ in second}

@@ -65,6 +65,34 @@ def test_a_wrong_option_of_the_program_itself_is_one_line():
     assert len(run("--nope", code=2).strip().splitlines()) == 1
 
 
+@pytest.mark.parametrize(
+    ("words", "says"),
+    [
+        (("rights", "show", "rawa", "rawb"), "rights show: too many arguments"),
+        (("rights", "show", "rawa", "rawb", "rawc"), "rights show: too many arguments"),
+        (("rights", "rawa"), "rights: no such command; see"),
+        (("rawa",), "no such command; see"),
+        (("rights", "show", "--rawlearner0003"), "rights show: no such option; see"),
+        (("rights", "show", "--wrkspace", "rawa"), "did you mean --workspace?"),
+        (("rights", "shwo", "rawa"), "did you mean show?"),
+        (("release", "show", "rawa", "rawb"), "too many arguments"),
+    ],
+)
+def test_a_word_that_has_no_place_is_not_repeated(words, says: str):
+    """It may be a learner's id; what is close to it among our own words is told."""
+    output = run(*words, code=2)
+    assert says in output
+    assert "raw" not in output
+    assert len(output.strip().splitlines()) == 1
+
+
+def test_what_no_request_starts_with_is_not_repeated(workspace: Path):
+    """A learner's id may be forty digits, too."""
+    output = run("request", "show", "ab12" * 10, "--workspace", str(workspace), code=7)
+    assert "no request starts so" in output
+    assert "ab12" not in output
+
+
 def test_a_closed_pipe_is_no_fault(workspace: Path):
     """A reader that stops early ends the command, which does not blame itself."""
     code = "import sys; from pipelines.cli.main import main; main(sys.argv[1:])"

@@ -157,6 +157,7 @@ def ended(*records, cut_off=NOW):
 
 LATER = NOW - timedelta(days=2)
 WITHDRAWN = record(state="withdrawn")
+BEFORE = WITHDRAWN["effective_from"] - timedelta(microseconds=1)
 
 
 @pytest.mark.parametrize(
@@ -171,6 +172,8 @@ WITHDRAWN = record(state="withdrawn")
         ({"ends": "withdrawn", "effective_from": NOW}, True),
         ({"ends": "withdrawn", "effective_from": NOW + timedelta(seconds=1)}, False),
         ({"ends": "withdrawn", "received_at": NOW + timedelta(seconds=1)}, False),
+        ({"ends": "withdrawn", "effective_from": WITHDRAWN["effective_from"]}, True),
+        ({"ends": "withdrawn", "effective_from": BEFORE}, False),
     ],
 )
 def test_consenting_anew(later, permits):
@@ -184,6 +187,18 @@ def test_only_what_came_before_is_ended():
     grant = record(ends="withdrawn", effective_to=NOW)
     assert ended(WITHDRAWN, grant, record()) == ANN
     assert ended(record(), grant, WITHDRAWN) == []
+
+
+@settings(deadline=None, max_examples=100)
+@given(
+    st.lists(st.builds(record, **few), max_size=6), st.lists(st.builds(record, **few), max_size=4)
+)
+def test_an_old_file_imported_again_changes_nothing(file, since):
+    """What began after everything in a file is untouched by importing it once more."""
+    early = [row | {"effective_from": row["effective_from"] - timedelta(days=9)} for row in file]
+    once = ended(*early, *since)
+    assert ended(*early, *since, *early) == once
+    assert ended(*early, *early, *since) == once
 
 
 def test_what_is_erased_stays_erased():

@@ -25,7 +25,8 @@ def until_ended(records, cut_off):
             if old["learner"] is None or old["state"] == "erased" or not same:
                 continue
             later = new["id"] > old["id"] and new["received_at"] <= cut_off
-            if later and new["ends"] == old["state"]:
+            begun_before = old["effective_from"] <= new["effective_from"]
+            if later and begun_before and new["ends"] == old["state"]:
                 ends.append(new["effective_from"])
         end = min((end for end in ends if end is not None), default=None)
         found.append(old | {"effective_to": end})

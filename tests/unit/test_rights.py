@@ -25,6 +25,8 @@ NOW = datetime(2024, 6, 1, 12, tzinfo=UTC)
 SAM = Actor("sam", "sam", EVERY_DUTY)
 HEADER = ",".join(COLUMNS)
 GRANT = "ann,research,*,granted,consent,EU,v1,2024-01-01,,portal"
+NOTHING = ["NA", "NULL", "null", "NaN", "nan", "None"]
+NO_DAYS = ["01/02/2024", "1712090112345", "17120901", "1712-W01-1", "2024-1-1"]
 WITHDRAWAL = "bob,research,*,withdrawn,,,,2024-05-01T10:30:00+02:00,2025-01-01,mail"
 
 
@@ -141,12 +143,15 @@ def test_columns_in_any_order_and_quotes(load):
         (GRANT.replace("granted", "no_record"), "1 unknown state"),
         (GRANT.replace("granted", ""), "1 unknown state"),
         (GRANT.replace("ann", " "), "1 no learner_id"),
-        (GRANT.replace("ann", "NA"), "1 no learner_id"),
+        *((GRANT.replace("ann", none), "1 no learner_id") for none in NOTHING),
+        *((GRANT.replace("research", none), "1 no purpose") for none in NOTHING),
+        *((GRANT.replace("2024-01-01", none), "1 no effective_from") for none in NOTHING),
         (GRANT.replace("research", ""), "1 no purpose"),
         (GRANT.replace("*", ""), "1 unknown scope"),
         (GRANT.replace("*", "course:"), "1 unknown scope"),
         (GRANT.replace("2024-01-01", ""), "1 no effective_from"),
-        (GRANT.replace("2024-01-01", "01/02/2024"), "1 unparsable date"),
+        *((GRANT.replace("2024-01-01", day), "1 unparsable date") for day in NO_DAYS),
+        (GRANT.replace(",,", ",20250101,"), "1 unparsable date"),
         (GRANT.replace("2024-01-01", "0001-01-01T00:00+09:00"), "1 unparsable date"),
         (GRANT.replace(",,", ",2023-12-31,"), "1 effective_to not after effective_from"),
         (GRANT.replace(",,", ",2024-01-01,"), "1 effective_to not after effective_from"),
@@ -165,6 +170,51 @@ def test_one_bad_line_refuses_the_file(registry, load, line, reason):
     assert "ann" not in message.replace(str(registry.url.database), "")
     assert "\n" not in message
     assert stored(registry) == 0
+
+
+ID = "Ann.Cleves@x.example"
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        GRANT.replace("ann", ID).replace("*", f"course:{ID.upper()}"),
+        GRANT.replace("ann", ID).replace("portal", f"mail of {ID}, 3 May"),
+        GRANT.replace("ann", ID).replace("v1", f"v1-{ID.lower()}"),
+        GRANT.replace("ann", ID).replace("EU", ID),
+        GRANT.replace("ann", ID).replace("research", ID),
+        GRANT.replace("ann", ID).replace("consent", ID),
+        GRANT.replace("ann", "40501").replace("portal", "ticket #0040501"),
+        GRANT.replace("ann", "40501.0").replace("portal", "of 40501"),
+    ],
+)
+def test_an_id_in_another_column_refuses_the_file(registry, load, line):
+    """What is kept as it stands must not say whose digest it is with."""
+    cells = [*line.split(",")[:9], f'"{",".join(line.split(",")[9:])}"']
+    with pytest.raises(RightsError, match="1 with the learner's id in another column") as refusal:
+        load(GRANT, ",".join(cells))
+    assert "leves" not in str(refusal.value)
+    assert stored(registry) == 0
+
+
+def test_what_is_an_id_by_chance(load):
+    """A short id, or one inside a longer number, does not stand in another column."""
+    load(GRANT.replace("portal", "portal of ann"))
+    load(GRANT.replace("ann", "40501").replace("v1", "v20240501"))
+
+
+def test_a_jurisdiction_that_is_none(registry, load):
+    """`NULL` is no jurisdiction; `NA` is Namibia."""
+    load(GRANT.replace("EU", "NULL"), GRANT.replace("EU", "NA"))
+    assert in_force(registry)["jurisdiction"].to_list() == [None, "NA"]
+
+
+@pytest.mark.parametrize("number", [2**53, 2**53 + 1, 10**20])
+def test_an_id_that_was_a_floating_point_number(load, number):
+    """From 2**53 on such a number stands for several learners."""
+    load(GRANT.replace("ann", f"{2**53 - 1}.0"), GRANT.replace("ann", str(number)))
+    with pytest.raises(RightsError, match="1 learner_id too large"):
+        load(GRANT.replace("ann", f"{number}.0"))
 
 
 def test_all_faults_at_once(load):
@@ -369,6 +419,46 @@ def test_bad_rows_refuse_the_table(registry, tmp_path, write):
     with pytest.raises(RightsError, match="wrong columns: missing state"):
         write(tmp_path / "other", as_table(good).drop("state"))(registry)
     assert stored(registry) == 0
+
+
+def with_ids(frame, *ids, dtype):
+    """A row of the frame for each of these ids."""
+    rows = pl.concat([frame] * len(ids))
+    return rows.with_columns(pl.Series("learner_id", ids, dtype=dtype))
+
+
+@pytest.mark.parametrize("write", [write_parquet, write_database])
+def test_ids_in_a_column_of_numbers(registry, tmp_path, write):
+    """Whole numbers are ids; what a float can't hold exactly is of another learner."""
+    good = as_table(GRANT + ",")
+    write(tmp_path, with_ids(good, 7.0, 2.0**53 - 1, dtype=pl.Float64))(registry)
+    kept = in_force(registry)["learner"].to_list()
+    assert kept == registry_digests(pl.Series(["7", str(2**53 - 1)]), KEY).to_list()
+    (tmp_path / "bad").mkdir()
+    ids = [2.0**53, 1e17, 7.5, float("nan")]
+    with pytest.raises(RightsError, match="nothing is imported") as refusal:
+        write(tmp_path / "bad", with_ids(good, *ids, dtype=pl.Float64))(registry)
+    for fault in ("too large", "spreadsheet", "fraction", "no learner_id"):
+        assert fault in str(refusal.value)
+
+
+def test_ids_of_low_precision(registry, tmp_path):
+    """Single precision has another learner's id from 2**24 on."""
+    frame = with_ids(as_table(GRANT + ","), 7.0, dtype=pl.Float32)
+    with pytest.raises(RightsError, match="low precision"):
+        write_parquet(tmp_path, frame)(registry)
+
+
+@pytest.mark.parametrize(
+    ("other", "begins"), [("2024-04-01", [10, 10]), ("2024-04-01 08:00:00", [0, 8])]
+)
+def test_days_that_are_written_as_midnights(registry, tmp_path, other, begins):
+    """Where a Parquet column holds midnights alone, they are days, which begin 14 hours before."""
+    lines = [GRANT.replace("granted", "denied") + ","] * 2
+    days = pl.Series(["2024-05-01 00:00:00", f"{other} 00:00:00"[:19]]).str.to_datetime()
+    frame = as_table(*lines).with_columns(effective_from=days)
+    write_parquet(tmp_path, frame)(registry)
+    assert in_force(registry)["effective_from"].dt.hour().to_list() == begins
 
 
 def test_no_such_table_or_file(registry, tmp_path):

@@ -58,6 +58,12 @@ def policy(text: str = "", head: str = POLICY) -> Policy:
         (TRANSFERS, "x@elsewhere.example", "controlled", "CC0"),
         # The policy's jurisdictions filter first.
         ('jurisdictions = ["EU", "BR", "FR"]' + TRANSFERS, IN_EU, "controlled", "EU"),
+        # Case plays no part, in the table, of the places, nor in what the policy admits.
+        (TRANSFERS.replace("EU", "eu"), IN_EU, "controlled", "CC0 EU KE"),
+        (PLACES + '[transfers]\neu = ["us"]', IN_US, "controlled", "EU"),
+        ('jurisdictions = ["eu", "Br"]', IN_EU, "controlled", "BR EU"),
+        # Two rows of one name both hold.
+        (TRANSFERS + 'eu = ["US"]', IN_EU, "controlled", "CC0 KE"),
         # An empty table forbids everything.
         ("[transfers]", IN_EU, "controlled", ""),
     ],
@@ -65,6 +71,39 @@ def policy(text: str = "", head: str = POLICY) -> Policy:
 def test_whose_rows_may_go_there(rules: str, researcher: str, access: str, found: str):
     """Default deny: a jurisdiction goes only where its own row, or the row `*`, says so."""
     assert admitted(policy(rules), researcher, OCCUR, access=access) == tuple(found.split())
+
+
+PARENTS = (
+    PLACES
+    + """
+[transfers]
+EU = ["EU"]
+EU-DE = ["EU", "US"]
+US = []
+"*" = ["*"]
+"""
+)
+
+
+@pytest.mark.parametrize(
+    ("occurs", "researcher", "goes"),
+    [
+        ("EU-FR", IN_EU, True),
+        ("EU-FR", IN_US, False),
+        ("eu-fr-idf", IN_US, False),
+        ("EU-DE", IN_US, True),
+        ("eu-de-by", IN_US, True),
+        ("US-CA", IN_US, False),
+        ("EUROPE", IN_US, True),
+        ("BR-SP", IN_US, True),
+    ],
+)
+def test_a_jurisdiction_within_another(occurs: str, researcher: str, goes: bool):
+    """It has the row of what it lies in before the row of all others, and keeps its name."""
+    found = admitted(policy(PARENTS), researcher, [occurs], access="controlled")
+    assert found == ((occurs,) if goes else ())
+    listed = policy('jurisdictions = ["EU"]')
+    assert admitted(listed, researcher, [occurs], access="controlled") == ()
 
 
 @pytest.mark.parametrize("rules", [TRANSFERS, 'jurisdictions = ["EU"]'])
@@ -105,6 +144,11 @@ def test_the_first_place_in_the_file_counts():
         (TRANSFERS, IN_US, False),
         (TRANSFERS, "x@elsewhere.example", False),
         (TRANSFERS, "kim@uni.example", True),
+        (
+            TRANSFERS.replace("[transfers]", '"*@annex.example" = "eu"\n[transfers]'),
+            "kim@annex.example",
+            True,
+        ),
     ],
 )
 def test_where_a_release_may_be_passed_on(rules: str, other: str, same: bool):
@@ -112,7 +156,7 @@ def test_where_a_release_may_be_passed_on(rules: str, other: str, same: bool):
     assert same_place(policy(rules), IN_EU, other) is same
     assert same_place(policy(rules), other, IN_EU) is same
     assert same_place(policy(rules), "y@nowhere.example", "z@nowhere.example") is (
-        rules != TRANSFERS
+        "[transfers]" not in rules
     )
 
 
