@@ -217,8 +217,8 @@ def _elsewhere(promise: Promise) -> str:
     return (
         f"- Of one learner several releases of the project `{promise.project}` may show measures\n"
         "  and results that are unique together, though in each release they are shared. Bounds\n"
-        "  on sensitive values hold in each of them, also for whoever links them, but not for what\n"
-        "  two of them show together.\n"
+        "  on sensitive values hold in each of them, also for whoever links them, but not for\n"
+        "  what two of them show together.\n"
     )
 
 
