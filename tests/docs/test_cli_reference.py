@@ -33,6 +33,8 @@ def help_of(path: str, command: click.Command) -> str:
         command, info_name=path, max_content_width=100, terminal_width=100,
         help_option_names=["-h", "--help"],
     )  # fmt: skip
+    # click keeps the help option of the first context that asked, which may be another test's.
+    command._help_option = None
     return command.get_help(context)
 
 
