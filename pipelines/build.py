@@ -118,7 +118,7 @@ def build(
         if again is not None:
             progress("give out the recorded release")
             verification = give_again(again, workspace, registry, place, to, actor=actor, at=now)
-            return Built(to.package, to.steward, verification, again.id, again=True)
+            return Built(out, out.with_name(to.steward.name), verification, again.id, again=True)
         progress("anonymize")
         own = _of_permitted(tables, plan, rights.allowed, staged.quarantine)
         generator = np.random.default_rng(int.from_bytes(randomness(_SEED_BYTES)))
@@ -157,7 +157,7 @@ def build(
             to=to,
             actor=actor,
         )
-    return Built(to.package, to.steward, verification, building.release, again=False)
+    return Built(out, out.with_name(to.steward.name), verification, building.release, again=False)
 
 
 def read_request(text: str) -> ExtractRequest:
