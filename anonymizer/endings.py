@@ -30,6 +30,9 @@ def until_ended(records: pl.DataFrame, ending: pl.DataFrame, *, cut_off: datetim
     state, whose `effective_from` is not after its own. Whether it still holds itself plays no part.
     What is erased is never ended, nor what bears on everybody.
 
+    An ending that only repeats an earlier one (a file imported again) knows no more than that did:
+    it stops what was on record before the first of them, and what was received together with it.
+
     Args:
         records: in `ENDING_SCHEMA`; any part of what is on record.
         ending: all records that may end one of them; in `ENDING_SCHEMA`.
@@ -55,12 +58,18 @@ def until_ended(records: pl.DataFrame, ending: pl.DataFrame, *, cut_off: datetim
         pl.col("ends").alias("state"),
         pl.col("id").alias("_later"),
         pl.col("effective_from").alias("_end"),
+        pl.col("received_at").alias("_with"),
     )
+    known = known.with_columns(pl.col("_later").min().over(*_SAME, "_end").alias("_first"))
     # Nulls meet nothing in a join: a record about everybody is neither ended nor ends one.
     ends = (
-        records.select("id", "effective_from", *_SAME)
+        records.select("id", "effective_from", "received_at", *_SAME)
         .join(known, on=_SAME, how="inner")
-        .filter(pl.col("_later") > pl.col("id"), pl.col("_end") >= pl.col("effective_from"))
+        .filter(
+            pl.col("_later") > pl.col("id"),
+            pl.col("_end") >= pl.col("effective_from"),
+            (pl.col("_first") > pl.col("id")) | (pl.col("_with") == pl.col("received_at")),
+        )
         .group_by("id")
         .agg(pl.col("_end").min())
     )

@@ -1,5 +1,6 @@
 """One extract, start to finish."""
 
+import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
@@ -33,11 +34,14 @@ from pipelines.sources.staging import Staged
 from pipelines.steward import write_steward_files
 from pipelines.verify import Verification
 from pipelines.versions import inputs_sha256
-from pipelines.views import assemble, canonical, occurring, permit
+from pipelines.views import LEARNER, assemble, canonical, occurring, permit
 from pipelines.world import make_world
 from schemas.policy import authorize
 from schemas.request import ExtractRequest, parse_request
 from schemas.violations import SchemaError
+
+_TELLING = 5
+"""An id of fewer characters also stands in a title by chance."""
 
 _SEED_BYTES = 16
 """Of what is drawn: who leaves beside the departed, and simulated attacks."""
@@ -103,7 +107,9 @@ def build(
         frames = assemble(tables, plan, staged.quarantine)
         _refuse_empty(frames, staged.quarantine)
         progress("keep who permits it")
-        rights = permitted(occurring(tables, plan), plan, workspace, cut_off=now, aliases=people)
+        everybody = occurring(tables, plan)
+        _refuse_ids(request, everybody[LEARNER])
+        rights = permitted(everybody, plan, workspace, cut_off=now, aliases=people)
         inputs = inputs_sha256(
             staged,
             plan,
@@ -229,6 +235,13 @@ def _of_permitted(
             "record rights with `kohort rights import`"
         )
     return own
+
+
+def _refuse_ids(request: ExtractRequest, learners: pl.Series) -> None:
+    """The title stands in every package: it must hold no id of a learner."""
+    words = {word for word in re.findall(r"[\w.@~-]+", request.title) if len(word) >= _TELLING}
+    if learners.is_in(list(words)).any():
+        raise RequestError("title: holds an id of a learner; say what is asked without it")
 
 
 def _refuse_empty(frames: Mapping[str, pl.DataFrame], quarantine: Quarantine) -> None:

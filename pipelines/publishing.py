@@ -29,7 +29,7 @@ from pipelines.governance.releases import (
     reserve,
     served_for,
 )
-from pipelines.governance.rights import registry_digests
+from pipelines.governance.rights import other_names
 from pipelines.keys import (
     KEY_BYTES,
     destroy_release_key,
@@ -77,43 +77,41 @@ def earlier_releases(
         raise PrivacyError(
             f"release.project: {project} links extracts of another source; name another project"
         )
-    names = _names(aliases, key) if live and aliases is not None else None
+    names = other_names(aliases, key) if live and aliases is not None else None
     found = []
     for one in live:
         of = members(registry, one.id)
+        linked = one.project is not None and one.project == project
         if names is not None:
-            linked = one.project is not None and one.project == project
-            of = _renamed(of, names, one.id, linked=linked)
-        if of["learner"].is_in(digests.implode()).any():
+            of = of.join(names, on="learner", how="left").with_columns(
+                pl.coalesce("now", "learner").alias("now")
+            )
+        else:
+            of = of.with_columns(pl.col("learner").alias("now"))
+        here = of["now"].is_in(digests.implode())
+        if one.source == plan.request.source and here.sum() < of.height / 2:
+            raise PrivacyError(
+                f"release {one.id}: the source knows few of its learners any more, so nobody can "
+                "tell what both show together; bring back the bridge table that names them, give "
+                "another export a source of its own, or have the destruction confirmed"
+            )
+        if here.any():
+            of = _renamed(of, one.id, linked=linked)
             shown = Shown(k=one.k, m=one.m, project=one.project, item=one.item, members=of)
             found.append(Earlier(one.id, shown, Frozen.from_text(recode_text(registry, one.id))))
     return found
 
 
-def _names(aliases: pl.DataFrame, key: bytes) -> pl.DataFrame:
-    """`learner` and `now`: the digest of each id that is no name, and of whose it is."""
-    others = aliases.drop_nulls("person").filter(pl.col("id") != pl.col("person"))
-    return pl.DataFrame(
-        {
-            "learner": registry_digests(others["id"], key),
-            "now": registry_digests(others["person"], key),
-        }
-    )
-
-
-def _renamed(of: pl.DataFrame, names: pl.DataFrame, release: str, *, linked: bool) -> pl.DataFrame:
-    """The members of a release as they are called now."""
-    now = of.join(names, on="learner", how="left").with_columns(
-        pl.coalesce("now", "learner").alias("now")
-    )
-    people = now.select("learner", "now").unique()
+def _renamed(of: pl.DataFrame, release: str, *, linked: bool) -> pl.DataFrame:
+    """The members of a release as they are called `now`."""
+    people = of.select("learner", "now").unique()
     changed = (people["learner"] != people["now"]).any()
     if people["now"].n_unique() < people.height or (linked and changed):
         raise PrivacyError(
             f"release {release}: bridge tables tell by now that ids in it are of other learners "
             "than it was built for; recall it and have its destruction confirmed"
         )
-    return now.select(pl.col("now").alias("learner"), *of.columns[1:])
+    return of.select(pl.col("now").alias("learner"), "item", "class_number")
 
 
 def release_key_for(plan: Plan, root: Path, randomness: Callable[[int], bytes]) -> bytes:

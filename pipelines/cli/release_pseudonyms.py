@@ -62,7 +62,7 @@ def pseudonyms(
     from pipelines.governance.database import open_registry, translated  # noqa: PLC0415
     from pipelines.governance.identities import all_ids  # noqa: PLC0415
     from pipelines.governance.releases import release, releases_of  # noqa: PLC0415
-    from pipelines.governance.rights import registry_digests  # noqa: PLC0415
+    from pipelines.governance.rights import erased, registry_digests  # noqa: PLC0415
 
     place = find_workspace(workspace)
     actor = acting(place, claimed)
@@ -72,7 +72,8 @@ def pseudonyms(
     person = all_ids(place, read_learner_id(learner_id))
     digests = registry_digests(pl.Series(sorted(person.ids)), registry_key(place.root)).to_list()
     here = any(one.rows for one in person.found if one.source == found.source)
-    if not here and found.id not in {one.id for one in releases_of(registry, digests)}:
+    told = found.id in {one.id for one in releases_of(registry, digests)}
+    if not (here or told or erased(registry, digests)):
         raise RightsError(
             f"--learner-id: neither source '{found.source}' nor the release knows this learner, so "
             "his absence would prove nothing; check the id, or name one that the release was built "

@@ -80,6 +80,17 @@ def registry_digests(learners: pl.Series, key: bytes) -> pl.Series:
     )
 
 
+def other_names(aliases: pl.DataFrame, key: bytes) -> pl.DataFrame:
+    """`learner` and `now`: the digest of each id that is no name, and of whose it is."""
+    others = aliases.drop_nulls("person").filter(pl.col("id") != pl.col("person"))
+    return pl.DataFrame(
+        {
+            "learner": registry_digests(others["id"], key),
+            "now": registry_digests(others["person"], key),
+        }
+    )
+
+
 def learner_digest(learner_id: str, key: bytes) -> str:
     """How the registry knows a learner: HMAC-SHA256 of his canonical id, in hex.
 

@@ -87,6 +87,10 @@ class Statement:
             raise StatementError("no_record is no statement: it is what there is without one")
         if self.ends is not None and self.ends not in ENDED:
             raise StatementError(f"ends {self.ends}: only a state that restricts can be ended")
+        texts = (self.purpose, self.scope, self.legal_basis, self.jurisdiction, self.notice_version,
+                 self.note, self.origin)  # fmt: skip
+        if not all(text is None or text.isprintable() for text in texts):
+            raise StatementError("a text with unseen characters: write it anew, on one line")
         for instant in (self.effective_from, self.effective_to):
             if instant is not None and instant.tzinfo is None:
                 raise StatementError("an instant without a time zone")

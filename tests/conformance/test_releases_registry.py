@@ -8,7 +8,7 @@ import polars as pl
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from sqlalchemy import select
+from sqlalchemy import insert, select
 
 from pipelines.errors import RegistryError, RequestError, RoleError
 from pipelines.governance.releases import (
@@ -35,7 +35,7 @@ from pipelines.governance.releases import (
     share,
 )
 from pipelines.governance.releases.state import Kind
-from pipelines.governance.tables import Action, ReleaseClass
+from pipelines.governance.tables import Action, ReleaseClass, RightsRecord
 from pipelines.people import EVERY_DUTY, Actor, Duty
 from schemas.declaration import parse_toml
 from schemas.policy import Policy
@@ -49,6 +49,7 @@ RAY, MEI, LEO = "ray@uni.example", "mei@uni.example", "leo@far.example"
 POLICY = parse_toml(
     Policy,
     """
+    require_approval = false
     purposes = ["research"]
     recipients = ["*@uni.example", "*@far.example"]
     legal_bases = ["consent"]
@@ -100,6 +101,16 @@ def lay(registry, new=NEW, who=MEMBERS, *, out=True, supersedes=()):
         published(registry, new.id, actor=STEWARD, at=NOW, supersedes=supersedes)
 
 
+def permitting(registry):
+    """Everybody in the source permits it; not a step that anybody takes here."""
+    row = {"source": "oulad", "purpose": "*", "scope": "*", "state": "granted"}
+    row |= {"legal_basis": "consent", "jurisdiction": "*"}
+    with registry.begin() as connection:
+        when = {"effective_from": NOW, "received_at": NOW}
+        connection.execute(insert(RightsRecord), [row | when])
+    return registry
+
+
 def act(registry, words, identity=NEW.id, actor=STEWARD):
     """Do one step, written `recall` or `share mei@uni.example`."""
     name, _, recipient = words.partition(" ")
@@ -112,7 +123,15 @@ def act(registry, words, identity=NEW.id, actor=STEWARD):
         ),
         "recall": lambda: recall(registry, identity, reason="a learner was erased", **by),
         "expire": lambda: expire(registry, today=LAST_DAY + timedelta(days=1), **by),
-        "share": lambda: share(registry, identity, recipient=recipient, policy=POLICY, **by),
+        "share": lambda: share(
+            permitting(registry),
+            identity,
+            recipient=recipient,
+            policy=POLICY,
+            names=None,
+            by_course=True,
+            **by,
+        ),
         "confirm": lambda: confirm(registry, identity, recipient=recipient, **by),
         "destroy-key": lambda: destroy_key(
             registry, identity, reason="over", destroy=lambda _: None, **by

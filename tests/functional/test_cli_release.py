@@ -10,6 +10,7 @@ import polars as pl
 import pytest
 from click.testing import CliRunner
 
+from anonymizer.eligibility import State
 from pipelines.cli.main import main
 from pipelines.cli.release import STATES
 from pipelines.governance.database import create_registry
@@ -21,9 +22,10 @@ from pipelines.governance.releases import (
     release,
     reserve,
 )
+from pipelines.governance.rights import record_dataset_basis
 from pipelines.keys import release_key, store_release_key
 from pipelines.people import Actor, Duty
-from pipelines.settings import create_workspace, find_workspace
+from pipelines.settings import SourceSettings, create_workspace, find_workspace
 from pipelines.store import keep, stored
 
 NOW = datetime.now(UTC)
@@ -62,9 +64,20 @@ MEMBERS = pl.DataFrame([(DIGEST, "AAA", 0)], schema=MEMBER_SCHEMA, orient="row")
 def place(tmp_path):
     """A workspace with a researcher, a steward and an engineer."""
     root = tmp_path / "workspace"
-    create_workspace(root, local=True, sources={}, people=PEOPLE)
-    workspace = find_workspace(root)
-    return root, create_registry(workspace.database)
+    oulad = SourceSettings(family="oulad", location=str(tmp_path))
+    create_workspace(root, local=True, sources={"oulad": oulad}, people=PEOPLE)
+    registry = create_registry(find_workspace(root).database)
+    record_dataset_basis(
+        registry,
+        source="oulad",
+        state=State.GRANTED,
+        legal_basis="published-dataset",
+        note="CC BY 4.0",
+        received_at=NOW,
+        effective_from=NOW,
+        actor=STEWARD,
+    )
+    return root, registry
 
 
 @pytest.fixture

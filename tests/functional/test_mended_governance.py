@@ -93,12 +93,24 @@ def test_a_release_is_passed_on_only_as_it_might_be_built(world: Path):
     places = '\n[places]\n"*@uni.example" = "US"\n\n[transfers]\nGB = ["EU"]\n'
     file = world / "ws" / "policy.toml"
     text = file.read_text()
-    for changed in (text + places, text.replace('purposes = ["research"]', 'purposes = ["x"]')):
+    no_longer = [
+        (text + places, 7),
+        (text.replace('purposes = ["research"]', 'purposes = ["x"]'), 3),
+        (text.replace('legal_bases = ["consent", ', "legal_bases = ["), 7),
+        (text.replace("require_approval = false", "require_approval = true"), 7),
+    ]
+    for changed, code in no_longer:
+        assert changed != text
         file.write_text(changed)
-        assert "build anew" in run(*share, code=3)
+        run(*share, code=code)
     file.write_text(text)
-    run("rights", "erase", raw_id(7), "--reason", "asked by letter", *workspace(world))
-    assert "rights of learners in it changed" in run(*share, code=7)
+    states = ("--state", "withdrawn", "--purpose", "research")
+    run("rights", "set", raw_id(7), *states, *workspace(world))
+    assert "not every learner in it permits that by now" in run(*share, code=7)
+    again = ("--state", "granted", "--purpose", "research", "--legal-basis", "consent")
+    run("rights", "set", raw_id(7), *again, "--jurisdiction", "GB", "--ends", "withdrawn",
+        *workspace(world))  # fmt: skip
+    run(*share)
 
 
 def test_absence_of_nobody_proves_nothing(world: Path):
@@ -111,6 +123,35 @@ def test_absence_of_nobody_proves_nothing(world: Path):
     assert "would prove nothing" in said
     assert "rawleraner" not in said
     assert not file.exists()
+
+
+def test_no_title_holds_an_id(world: Path):
+    """It would stand in every package."""
+    request = world / "request.toml"
+    request.write_text(request.read_text().replace("Results by region", f"As for {raw_id(5)}"))
+    said = build(world, "package", code=3)["said"]
+    assert "title: holds an id" in str(said)
+    assert raw_id(5) not in str(said)
+
+
+def test_an_old_file_imported_again_lifts_nothing(world: Path):
+    """Not even a withdrawal that begins before the file's ending, but was said after it."""
+    head = "learner_id,purpose,scope,state,legal_basis,jurisdiction,notice_version"
+    old = f"{raw_id(5)},research,*,withdrawn,,GB,1,2021-01-01,,letter,"
+    anew = f"{raw_id(5)},research,*,granted,consent,GB,1,2023-11-23T15:00,,form,withdrawn"
+    file = world / "anew.csv"
+    file.write_text("\n".join([f"{head},effective_from,effective_to,source,ends", old, anew]))
+    held = []
+    for number in range(3):
+        run("rights", "import", str(file), *workspace(world))
+        build(world, f"package{number}")
+        names = registry_digests(pl.Series([raw_id(5)]), registry_key(world / "ws"))
+        shown = [one for one in releases(registry(world)) if one.served][-1]
+        held.append(names[0] in members(registry(world), shown.id)["learner"].to_list())
+        if number == 1:
+            run("rights", "set", raw_id(5), "--state", "withdrawn", "--purpose", "research",
+                "--from", "2023-11-24", *workspace(world))  # fmt: skip
+    assert held == [True, True, False]
 
 
 @pytest.mark.parametrize("reason", ["letter Nr.5_{}", "{}@mail", "ABOUT {}"])

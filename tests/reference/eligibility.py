@@ -27,7 +27,14 @@ def until_ended(records, cut_off):
             later = new["id"] > old["id"] and new["received_at"] <= cut_off
             begun_before = old["effective_from"] <= new["effective_from"]
             if later and begun_before and new["ends"] == old["state"]:
-                ends.append(new["effective_from"])
+                keys = ("learner", "purpose", "scope", "ends", "effective_from")
+                first = min(
+                    one["id"]
+                    for one in records
+                    if one["received_at"] <= cut_off and all(one[k] == new[k] for k in keys)
+                )
+                if old["id"] < first or old["received_at"] == new["received_at"]:
+                    ends.append(new["effective_from"])
         end = min((end for end in ends if end is not None), default=None)
         found.append(old | {"effective_to": end})
     return found

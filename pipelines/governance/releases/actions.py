@@ -6,19 +6,20 @@ from contextlib import contextmanager
 from datetime import date, datetime
 from typing import Final
 
+import polars as pl
 from sqlalchemy import Connection, Engine, select
 
-from anonymizer.eligibility import ANY, PURPOSE_BOUND, State
 from pipelines.errors import RegistryError, RequestError
 from pipelines.governance.actions import record
 from pipelines.governance.database import translated
 from pipelines.governance.releases.registry import happened, only, releases, statuses
+from pipelines.governance.releases.standing import all_permitted
 from pipelines.governance.releases.state import ENDED, PUBLIC, Kind, ReleaseState, ReleaseStatus
 from pipelines.governance.submissions import RequestState
-from pipelines.governance.tables import ReleaseMember, RequestEvent, RightsRecord
+from pipelines.governance.tables import RequestEvent
 from pipelines.people import Actor, Duty
-from schemas.policy import Policy
-from schemas.sharing import admitted, recipient_admitted, same_place
+from schemas.policy import Policy, policy_sha256
+from schemas.sharing import recipient_admitted, same_place
 
 _ADDRESS: Final = re.compile(r"[^@\s]+@[^@\s]+")
 
@@ -107,7 +108,15 @@ def confirm(
 
 
 def share(
-    engine: Engine, id_prefix: str, *, recipient: str, policy: Policy, actor: Actor, at: datetime
+    engine: Engine,
+    id_prefix: str,
+    *,
+    recipient: str,
+    policy: Policy,
+    names: pl.DataFrame | None,
+    by_course: bool,
+    actor: Actor,
+    at: datetime,
 ) -> ReleaseStatus:
     """Record that one more recipient gets a release; he must confirm its destruction one day.
 
@@ -116,9 +125,10 @@ def share(
     Raises:
         RoleError: the actor is no steward.
         RegistryError: the release is not served, or public, or past its last day, or he has it
-            already; its request was rejected or withdrawn since, or a learner in it restricted it.
-        RequestError: the policy doesn't admit him, the purpose, or that all rows go to him; or he
-            is elsewhere than the researcher.
+            already; its request is not approved where it must be, or was taken back; or a learner
+            in it does not permit by now that it goes to him.
+        RequestError: the policy doesn't admit him, or the purpose; or he is elsewhere than the
+            researcher.
     """
     who = recipient.strip()
     with _stewarding(engine, actor) as connection:
@@ -129,6 +139,14 @@ def share(
         if who.casefold() in found.recipients:
             raise RegistryError(f"ADDRESS: has release {found.id} already")
         _demand_admitted(found, who, policy)
+        permitted = all_permitted(
+            engine, found, policy, who, names=names, by_course=by_course, at=at
+        )
+        if not permitted:
+            raise RegistryError(
+                f"release {found.id}: not every learner in it permits that by now; build anew, and "
+                "share that"
+            )
         name = who.casefold()
         happened(connection, found.id, Kind.SHARED, actor=actor, at=at, recipient=name)
         record(connection, actor, "release.share", found.id, at=at, detail=name)
@@ -191,16 +209,19 @@ def _demand_shareable(
         raise RegistryError(f"release {found.id} is public; anybody may have it already")
     if found.is_past(at.date()):
         raise RegistryError(f"release {found.id} is past its last day; `kohort release expire`")
-    asked = _state_of_request(connection, found.request)
-    if asked in {RequestState.REJECTED, RequestState.WITHDRAWN}:
+    step = connection.execute(
+        select(RequestEvent.kind, RequestEvent.policy_sha256)
+        .where(RequestEvent.request == found.request)
+        .order_by(RequestEvent.id.desc())
+        .limit(1)
+    ).first()
+    state, under = (None, None) if step is None else tuple(step)
+    in_force = state == RequestState.APPROVED and under == policy_sha256(policy)
+    closed = state in {RequestState.REJECTED, RequestState.WITHDRAWN}
+    if closed or (policy.require_approval and not in_force):
         raise RegistryError(
-            f"release {found.id}: its request was {asked} since; recall it, or have the request "
-            "approved again"
-        )
-    if _rights_changed(connection, found, policy):
-        raise RegistryError(
-            f"release {found.id}: rights of learners in it changed since; build anew, and share "
-            "that"
+            f"release {found.id}: its request is {state or 'not submitted'}, under this policy not "
+            "approved; have the request approved again, or recall the release"
         )
 
 
@@ -213,37 +234,8 @@ def _demand_admitted(found: ReleaseStatus, who: str, policy: Policy) -> None:
             f"ADDRESS: the policy has him elsewhere than the researcher of release {found.id}, and "
             "other rows may go there; have him ask with a request of his own"
         )
-    going = admitted(policy, who, found.jurisdictions, access=found.access)
-    if found.purpose not in policy.purposes or not set(found.jurisdictions) <= set(going):
-        raise RequestError(
-            f"release {found.id}: the policy admits its purpose no longer, or not that all of its "
-            "rows go there; build anew"
-        )
-
-
-def _rights_changed(connection: Connection, release: ReleaseStatus, policy: Policy) -> bool:
-    """Whether a learner of the release restricted it after its rights were read."""
-    member, said = ReleaseMember.__table__.c, RightsRecord.__table__.c
-    meant = [release.purpose.casefold(), ANY]
-    others = [known.casefold() for known in policy.purposes if known.casefold() not in meant]
-    bound = said.state.in_([state.value for state in PURPOSE_BOUND])
-    query = (
-        select(said.id)
-        .join(ReleaseMember.__table__, member.learner == said.learner)
-        .where(
-            member.release == release.id,
-            said.received_at > release.cut_off,
-            said.state != State.GRANTED.value,
-            ~(bound & said.purpose.in_(others)),
-        )
-    )
-    return connection.scalar(query.limit(1)) is not None
-
-
-def _state_of_request(connection: Connection, sha256: str) -> str | None:
-    """What became of a request last; None where it was never submitted."""
-    steps = select(RequestEvent.kind).where(RequestEvent.request == sha256)
-    return connection.scalar(steps.order_by(RequestEvent.id.desc()).limit(1))
+    if found.purpose not in policy.purposes:
+        raise RequestError(f"release {found.id}: the policy admits its purpose no longer")
 
 
 def _is_due(release: ReleaseStatus, today: date) -> bool:
