@@ -227,3 +227,31 @@ def test_a_release_counts_whatever_its_learners_are_called_now(world: Path, colu
         cells.setdefault((item, first.get((who, item)), second.get((who, item))), set()).add(who)
     assert min(map(len, cells.values())) >= 5
     assert 4 not in {who for who, _ in second}
+
+
+def test_a_bridge_that_vanished_stops_the_build(world: Path):
+    """Without it nobody of the live release is recognized, and nothing could be compared."""
+    family = world / "small.toml"
+    family.write_text(family.read_text().replace("[dropped]", LINKS))
+    links = world / "data" / "links.csv"
+    links.write_text("\n".join(["id,other", *(f"p{i:04d},{raw_id(i)}" for i in range(PEOPLE))]))
+    build(world, "package")
+    links.unlink()
+    assert "bring back the bridge table" in str(build(world, "rebuilt", code=5)["said"])
+
+
+def test_absence_is_proven_once_the_platform_has_erased(world: Path):
+    """The tombstone tells that the learner was one, though no source has a row of him any more."""
+    request = world / "request.toml"
+    text = request.read_text().replace("suppression_limit = 0.1", "suppression_limit = 0.2")
+    request.write_text(text)
+    build(world, "package")
+    run("rights", "erase", raw_id(4), "--reason", "asked by letter", *workspace(world))
+    for file in (world / "data").glob("*.csv"):
+        lines = file.read_text().splitlines()
+        file.write_text("\n".join(line for line in lines if raw_id(4) not in line))
+    build(world, "rebuilt")
+    proof, ident = world / "absent.json", releases(registry(world))[-1].id
+    learner = ("--learner-id", raw_id(4), "--out", str(proof))
+    run("release", "pseudonyms", ident, *learner, *workspace(world))
+    run("verify", str(world / "rebuilt"), "--absent-key", str(proof))
