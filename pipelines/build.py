@@ -108,7 +108,7 @@ def build(
         _refuse_empty(frames, staged.quarantine)
         progress("keep who permits it")
         everybody = occurring(tables, plan)
-        _refuse_ids(request, everybody[LEARNER])
+        _refuse_ids(request, everybody[LEARNER], people)
         rights = permitted(everybody, plan, workspace, cut_off=now, aliases=people)
         inputs = inputs_sha256(
             staged,
@@ -237,10 +237,11 @@ def _of_permitted(
     return own
 
 
-def _refuse_ids(request: ExtractRequest, learners: pl.Series) -> None:
-    """The title stands in every package: it must hold no id of a learner."""
+def _refuse_ids(request: ExtractRequest, learners: pl.Series, aliases: pl.DataFrame | None) -> None:
+    """The title stands in every package: it must hold no id of a learner, nor another of his."""
     words = {word for word in re.findall(r"[\w.@~-]+", request.title) if len(word) >= _TELLING}
-    if learners.is_in(list(words)).any():
+    known = learners if aliases is None else pl.concat([learners, aliases["id"]])
+    if known.is_in(list(words)).any():
         raise RequestError("title: holds an id of a learner; say what is asked without it")
 
 

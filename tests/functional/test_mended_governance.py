@@ -229,6 +229,17 @@ def test_a_release_counts_whatever_its_learners_are_called_now(world: Path, colu
     assert 4 not in {who for who, _ in second}
 
 
+def test_no_title_holds_an_id_of_another_domain(world: Path):
+    """Whatever name he goes by in a bridge table."""
+    family = world / "small.toml"
+    family.write_text(family.read_text().replace("[dropped]", LINKS))
+    links = world / "data" / "links.csv"
+    links.write_text(f"id,other\n{raw_id(5)},forum0005\n")
+    request = world / "request.toml"
+    request.write_text(request.read_text().replace("Results by region", "As for forum0005"))
+    assert "title: holds an id" in str(build(world, "package", code=3)["said"])
+
+
 def test_a_bridge_that_vanished_stops_the_build(world: Path):
     """Without it nobody of the live release is recognized, and nothing could be compared."""
     family = world / "small.toml"
