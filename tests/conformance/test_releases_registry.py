@@ -6,8 +6,6 @@ from datetime import UTC, datetime, timedelta
 
 import polars as pl
 import pytest
-from hypothesis import given, settings
-from hypothesis import strategies as st
 from sqlalchemy import insert, select
 
 from pipelines.errors import RegistryError, RequestError, RoleError
@@ -15,8 +13,6 @@ from pipelines.governance.releases import (
     MEMBER_SCHEMA,
     NewRelease,
     ReleaseHappening,
-    ReleaseState,
-    ReleaseStatus,
     confirm,
     destroy_key,
     due,
@@ -39,7 +35,6 @@ from pipelines.governance.tables import Action, ReleaseClass, RightsRecord
 from pipelines.people import EVERY_DUTY, Actor, Duty
 from schemas.declaration import parse_toml
 from schemas.policy import Policy
-from tests.reference.release_states import walked
 
 NOW = datetime(2026, 3, 1, 12, tzinfo=UTC)
 TODAY = NOW.date()
@@ -473,30 +468,6 @@ def test_many_members(registry):
     lay(registry, who=crowd)
     assert members(registry, NEW.id).sort("learner").equals(crowd)
     assert members(registry, "0000000c").schema == MEMBER_SCHEMA
-
-
-@settings(deadline=None, max_examples=100)
-@given(
-    st.lists(
-        st.tuples(st.sampled_from([*Kind]), st.sampled_from([RAY, MEI, LEO, "public"])),
-        max_size=8,
-    ),
-    st.booleans(),
-)
-def test_states_as_the_slow_twin_has_them(happened, public):
-    """Served, live and outstanding, whatever happened in whatever order."""
-    whose = {Kind.SHARED, Kind.DESTROYED}
-    events = [(kind, who if kind in whose else None) for kind, who in happened]
-    fields = {name: getattr(NEW, name) for name in NewRelease.__dataclass_fields__}
-    del fields["frozen_text"]
-    found = ReleaseStatus(
-        **fields | {"access": "public" if public else "controlled"},
-        events=tuple(ReleaseHappening(kind, NOW, "s", who) for kind, who in events),
-    )
-    served, live, outstanding = walked(events, researcher=RAY, public=public)
-    assert (found.served, found.live, {*found.outstanding}) == (served, live, outstanding)
-    assert not found.served or found.live
-    assert isinstance(found.state, ReleaseState)
 
 
 def actions(registry):

@@ -9,7 +9,6 @@ from anonymizer.eligibility import RECORD_SCHEMA, State, eligible
 from pipelines.errors import RegistryError, RightsError, RoleError
 from pipelines.governance.database import create_registry, open_registry
 from pipelines.governance.rights import (
-    Statement,
     import_rights,
     import_rights_table,
     record_dataset_basis,
@@ -106,13 +105,6 @@ def test_no_learner_id_is_stored(registry, load, tmp_path):
     files = [p.read_bytes() for p in tmp_path.glob("kohort.sqlite*")]
     assert files
     assert not any(b"cleves" in content for content in files)
-
-
-def test_digests():
-    """Digests are HMAC-SHA256 in full, blanks are no part of an id, nulls stay null."""
-    found = registry_digests(pl.Series("id", ["ann", " ann ", None], dtype=pl.String), KEY)
-    expected = hmac_sha256(KEY, b"ann").hex()
-    assert found.to_list() == [expected, expected, None]
 
 
 def test_registry_file_is_private(registry, tmp_path):
@@ -503,32 +495,3 @@ def test_only_steward_and_engineer_import(registry, tmp_path):
         import_rights(registry, tmp_path, registry_key=KEY, received_at=NOW, actor=lee)
     with pytest.raises(RoleError):
         record_dataset_basis(registry, **BASIS | {"actor": lee})
-
-
-SAID = {"state": State.WITHDRAWN, "purpose": "Research", "scope": "course : 14.0"}
-
-
-def test_a_statement_is_normalized():
-    """A statement of a program is held to the rules of a file."""
-    said = Statement(**SAID, effective_from=NOW)
-    assert (said.purpose, said.scope) == ("research", "course:14")
-
-
-@pytest.mark.parametrize(
-    ("change", "words"),
-    [
-        ({"state": State.NO_RECORD}, "no statement"),
-        ({"ends": State.ERASED}, "only a state that restricts"),
-        ({"ends": State.GRANTED}, "only a state that restricts"),
-        ({"purpose": "any"}, "write \\*"),
-        ({"purpose": ""}, "no purpose"),
-        ({"scope": "x"}, "unknown scope"),
-        ({"effective_from": NOW.replace(tzinfo=None)}, "time zone"),
-        ({"effective_to": NOW}, "not after"),
-        ({"state": State.ERASED}, "erased in part"),
-    ],
-)
-def test_a_statement_refuses_itself(change, words):
-    """What can't be meant, or means several things, is no statement."""
-    with pytest.raises(RightsError, match=words):
-        Statement(**{**SAID, "effective_from": NOW} | change)
