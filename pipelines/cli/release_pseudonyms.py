@@ -58,8 +58,8 @@ def pseudonyms(
     import polars as pl  # noqa: PLC0415
 
     from pipelines.governance.absence import pseudonyms_of, write_absent  # noqa: PLC0415
-    from pipelines.governance.actions import record  # noqa: PLC0415
-    from pipelines.governance.database import open_registry, translated  # noqa: PLC0415
+    from pipelines.governance.chain import changing  # noqa: PLC0415
+    from pipelines.governance.database import open_registry  # noqa: PLC0415
     from pipelines.governance.identities import all_ids  # noqa: PLC0415
     from pipelines.governance.releases import release, releases_of  # noqa: PLC0415
     from pipelines.governance.rights import erased, registry_digests  # noqa: PLC0415
@@ -86,8 +86,8 @@ def pseudonyms(
             f"release {found.id}: its key was destroyed, so its pseudonyms can't be computed any "
             f"more; {out} says so"
         )
-    with translated(registry), registry.begin() as connection:
-        record(connection, actor, "release.pseudonyms", found.id, at=datetime.now(UTC))
+    with changing(registry) as change:
+        change.record(actor, "release.pseudonyms", found.id, at=datetime.now(UTC))
     if as_json:
         said = {"release": found.id, "file": str(out), "pseudonyms": len(names)}
         click.echo(json.dumps(said))

@@ -8,7 +8,7 @@ database is brought up to date by `kohort database upgrade`, when the team choos
 import os
 from collections.abc import Mapping
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Final
 
@@ -16,9 +16,9 @@ from sqlalchemy import URL, Connection, Engine, column, func, inspect, select, t
 from sqlalchemy.exc import OperationalError, ProgrammingError
 
 from pipelines.errors import RegistryError
-from pipelines.governance.actions import record
+from pipelines.governance.chain import begin_chain, changing
 from pipelines.governance.engines import open_engine, place, translated
-from pipelines.governance.tables import Base, RightsRecord
+from pipelines.governance.tables import Base, ChainHead, RightsRecord
 from pipelines.people import Actor
 
 __all__ = [
@@ -32,7 +32,7 @@ __all__ = [
     "upgrade_registry",
 ]
 
-REVISIONS: Final = ("0001", "0002")
+REVISIONS: Final = ("0001", "0002", "0003")
 """The steps, as in `migrations/versions`; named here so that opening loads no Alembic."""
 
 _VERSION: Final = table("alembic_version", column("version_num"))
@@ -122,9 +122,11 @@ def upgrade_registry(url: URL, *, actor: Actor, at: datetime) -> str:
     with translated(engine), engine.begin() as connection:
         _lock(connection)
         _migrate(connection)
-        if revision != REVISIONS[-1]:
-            detail = f"from {revision}"
-            record(connection, actor, "database.upgrade", REVISIONS[-1], at=at, detail=detail)
+    if revision != REVISIONS[-1]:
+        with changing(engine) as change:
+            change.record(
+                actor, "database.upgrade", REVISIONS[-1], at=at, detail=f"from {revision}"
+            )
     return revision
 
 
@@ -216,3 +218,5 @@ def _migrate(connection: Connection) -> None:
     if inspector.has_table(RightsRecord.__tablename__) and not inspector.has_table(_VERSION.name):
         command.stamp(config, REVISIONS[0])  # as kohort laid it before it had migrations
     command.upgrade(config, "head")
+    if connection.scalar(select(func.count()).select_from(ChainHead)) == 0:
+        begin_chain(connection, datetime.now(UTC))  # no caller has a clock: any command may open

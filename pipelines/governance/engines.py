@@ -12,8 +12,10 @@ from sqlalchemy.exc import SQLAlchemyError
 
 from pipelines.errors import RegistryError
 
-_WAIT_SECONDS: Final = 30
-"""How long a writer of a SQLite file waits for another one."""
+WAIT_SECONDS: Final = 30
+"""How long a writer waits for another one."""
+
+_LOCK_NOT_AVAILABLE: Final = "55P03"
 
 
 def open_engine(url: URL) -> Engine:
@@ -42,10 +44,11 @@ def translated(engine: Engine) -> Iterator[None]:
         yield
     except (SQLAlchemyError, driver) as error:
         cause = getattr(error, "orig", None) or error
-        if getattr(cause, "sqlite_errorcode", 0) & 0xFF == sqlite3.SQLITE_BUSY:
+        busy = getattr(cause, "sqlite_errorcode", 0) & 0xFF == sqlite3.SQLITE_BUSY
+        if busy or getattr(cause, "sqlstate", None) == _LOCK_NOT_AVAILABLE:
             raise RegistryError(
                 f"{place(engine.url)}: another command has been writing to the registry for "
-                f"{_WAIT_SECONDS} seconds; try again when it is done"
+                f"{WAIT_SECONDS} seconds; try again when it is done"
             ) from None
         raise RegistryError(
             f"{place(engine.url)}: the registry can't be used ({type(cause).__name__}); check "
@@ -79,7 +82,7 @@ def _sqlite(url: URL) -> Engine:
         # `rw`: a file that has gone since is not made anew. No isolation level: Python leaves
         # BEGIN to us.
         name = f"file:{quote(str(path))}?mode=rw"
-        opened = sqlite3.connect(name, uri=True, timeout=_WAIT_SECONDS, isolation_level=None)
+        opened = sqlite3.connect(name, uri=True, timeout=WAIT_SECONDS, isolation_level=None)
         # 64 MiB of cache: digests are added to their index in no order.
         cache = "cache_size=-65536"
         for pragma in ("foreign_keys=ON", "journal_mode=WAL", "synchronous=FULL", cache):

@@ -10,12 +10,11 @@ from dataclasses import dataclass
 from datetime import datetime
 
 import polars as pl
-from sqlalchemy import Connection, Engine, insert, select
+from sqlalchemy import Connection, Engine, select
 
 from anonymizer.eligibility import ANY, State
 from pipelines.errors import RightsError
-from pipelines.governance.actions import record
-from pipelines.governance.database import translated
+from pipelines.governance.chain import changing
 from pipelines.governance.identities import Identities, all_ids
 from pipelines.governance.releases import ReleaseStatus, releases_of
 from pipelines.governance.rights import registry_digests
@@ -77,14 +76,14 @@ def erase(
         raise RightsError("--reason: holds an id of the learner; say why without it")
     ids = pl.Series(sorted(identities.ids), dtype=pl.String)
     digests = registry_digests(ids, registry_key).to_list()
-    with translated(engine), engine.begin() as connection:
-        new = _without_tombstone(connection, digests)
+    with changing(engine) as change:
+        new = _without_tombstone(change.connection, digests)
         if new:
-            rows = [_tombstone(digest, at=at, reason=reason.strip()) for digest in new]
-            connection.execute(insert(RightsRecord), rows)
+            for digest in new:
+                change.add(RightsRecord, _tombstone(digest, at=at, reason=reason.strip()))
             # No learner is named: the count of ids is all that is told.
             detail = f"{len(new)} of the ids of one learner"
-            record(connection, actor, "rights.erase", "one learner", at=at, detail=detail)
+            change.record(actor, "rights.erase", "one learner", at=at, detail=detail)
     return Erasure(identities, len(new), tuple(releases_of(engine, digests)))
 
 

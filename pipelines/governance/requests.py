@@ -15,8 +15,7 @@ from typing import Final, Protocol
 from sqlalchemy import Engine
 
 from pipelines.errors import RequestError, RoleError
-from pipelines.governance.actions import record
-from pipelines.governance.database import translated
+from pipelines.governance.chain import changing
 from pipelines.governance.submissions import RequestState, Step, Submission, add, keep, known, show
 from pipelines.people import Actor, Duty
 from pipelines.settings import Workspace
@@ -88,15 +87,15 @@ def submit(
     try:
         judge(request, workspace, waived=frozenset())
     except RequestError:
-        with translated(engine), engine.begin() as connection:
+        with changing(engine) as change:
             detail = "refused by the policy"
-            record(connection, actor, "request.submit", sha256, at=at, detail=detail)
+            change.record(actor, "request.submit", sha256, at=at, detail=detail)
         raise
     step = _step(RequestState.SUBMITTED, workspace, actor, at)
-    with translated(engine), engine.begin() as connection:
-        record(connection, actor, "request.submit", sha256, at=at)
-        keep(connection, request, text)
-        add(connection, sha256, step, after=[None, RequestState.REJECTED, RequestState.WITHDRAWN])
+    with changing(engine) as change:
+        keep(change, request, text)
+        add(change, sha256, step, after=[None, RequestState.REJECTED, RequestState.WITHDRAWN])
+        change.record(actor, "request.submit", sha256, at=at)
     return sha256
 
 
@@ -277,6 +276,6 @@ def _take(
     *,
     after: Sequence[RequestState],
 ) -> None:
-    with translated(engine), engine.begin() as connection:
-        record(connection, actor, action, sha256, at=step.at, detail=step.reason)
-        add(connection, sha256, step, after=after)
+    with changing(engine) as change:
+        add(change, sha256, step, after=after)
+        change.record(actor, action, sha256, at=step.at, detail=step.reason)

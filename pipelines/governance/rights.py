@@ -14,8 +14,7 @@ from sqlalchemy.orm import Session
 
 from anonymizer.eligibility import ANY, State
 from pipelines.errors import RightsError
-from pipelines.governance.actions import record
-from pipelines.governance.bulk import insert_rows
+from pipelines.governance.chain import Change, changing
 from pipelines.governance.database import translated
 from pipelines.governance.rights_file import Faults, RightsLine, read_rights, read_rights_table
 from pipelines.governance.rights_statement import Statement, canonical_id
@@ -111,9 +110,9 @@ def import_rights(
     """
     actor.must_be(Duty.STEWARD, Duty.ENGINEER)
     faults = Faults(str(file), "row" if file.suffix.lower() == ".parquet" else "line")
-    with translated(engine), engine.begin() as connection:
+    with changing(engine) as change:
         rows = _Rows(read_rights(file, faults), faults, registry_key, received_at)
-        return _import(connection, rows, actor, subject="a file")
+        return _import(change, rows, actor, subject="a file")
 
 
 def import_rights_table(
@@ -143,10 +142,10 @@ def import_rights_table(
     """
     actor.must_be(Duty.STEWARD, Duty.ENGINEER)
     faults = Faults(f"table '{table}'", "row")
-    with translated(engine), engine.begin() as connection:
+    with changing(engine) as change:
         lines = read_rights_table(url, table, base=base, faults=faults)
         rows = _Rows(lines, faults, registry_key, received_at)
-        return _import(connection, rows, actor, subject="a table")
+        return _import(change, rows, actor, subject="a table")
 
 
 def record_dataset_basis(
@@ -184,10 +183,10 @@ def record_dataset_basis(
         note=note.strip(),
     )
     row = (None, source, *_stated(statement), received_at)
-    with translated(engine), engine.begin() as connection:
-        insert_rows(connection, RightsRecord.__table__, _COLUMNS, [row])
+    with changing(engine) as change:
+        change.add_rows(RightsRecord, _COLUMNS, [row])
         detail = f"{state}, {statement.legal_basis}"
-        record(connection, actor, "rights.basis", source, at=received_at, detail=detail)
+        change.record(actor, "rights.basis", source, at=received_at, detail=detail)
 
 
 def set_state(
@@ -214,16 +213,16 @@ def set_state(
     """
     actor.must_be(Duty.STEWARD)
     rows = [(digest, None, *_stated(statement), at) for digest in sorted(set(digests))]
-    with translated(engine), engine.begin() as connection:
-        if statement.state is not State.ERASED and _erased(connection, digests):
+    with changing(engine) as change:
+        if statement.state is not State.ERASED and _erased(change.connection, digests):
             raise RightsError(
                 "LEARNER_ID: was erased; nothing but that is recorded of an erased learner"
             )
-        insert_rows(connection, RightsRecord.__table__, _COLUMNS, rows)
+        change.add_rows(RightsRecord, _COLUMNS, rows)
         ends = f", ends {statement.ends}" if statement.ends else ""
         # The scope may name a course that only one learner took.
         detail = f"purpose {statement.purpose}{ends}; ids: {len(rows)}"
-        record(connection, actor, "rights.set", statement.state, at=at, detail=detail)
+        change.record(actor, "rights.set", statement.state, at=at, detail=detail)
 
 
 def erased(engine: Engine, digests: Sequence[str]) -> frozenset[str]:
@@ -268,12 +267,12 @@ class _Rows:
             yield (digest, None, *_stated(statement), self.received_at)
 
 
-def _import(connection: Connection, rows: _Rows, actor: Actor, *, subject: str) -> ImportResult:
+def _import(change: Change, rows: _Rows, actor: Actor, *, subject: str) -> ImportResult:
     # The lines refuse themselves at their end, and the transaction goes back.
-    insert_rows(connection, RightsRecord.__table__, _COLUMNS, rows.rows(_all_erased(connection)))
+    change.add_rows(RightsRecord, _COLUMNS, rows.rows(_all_erased(change.connection)))
     counts = {state.value: rows.counts[state] for state in sorted(rows.counts)}
     detail = ", ".join(f"{number} {state}" for state, number in counts.items())
-    record(connection, actor, "rights.import", subject, at=rows.received_at, detail=detail)
+    change.record(actor, "rights.import", subject, at=rows.received_at, detail=detail)
     return ImportResult(counts)
 
 

@@ -7,11 +7,11 @@ from datetime import datetime
 from enum import StrEnum
 from typing import NoReturn
 
-from sqlalchemy import Connection, Engine, insert, select
-from sqlalchemy.exc import IntegrityError
+from sqlalchemy import Engine, select
 from sqlalchemy.orm import Session
 
 from pipelines.errors import RegistryError
+from pipelines.governance.chain import Change
 from pipelines.governance.database import translated
 from pipelines.governance.tables import Request, RequestEvent
 from schemas.policy import Policy, policy_sha256
@@ -130,33 +130,24 @@ def find(engine: Engine, prefix: str) -> str:
     return found[0]
 
 
-def keep(connection: Connection, request: ExtractRequest, text: str) -> None:
+def keep(change: Change, request: ExtractRequest, text: str) -> None:
     """Store the request, unless it is there already."""
-    values = {
-        "sha256": request.sha256(),
-        "title": request.title,
-        "researcher": request.researcher,
-        "purpose": request.purpose,
-        "source": request.source,
-        "text": text,
-    }
-    try:
-        with connection.begin_nested():
-            connection.execute(insert(Request), values)
-    except IntegrityError:  # so it is, or somebody else submits it at this moment
-        return
+    sha256 = request.sha256()
+    if change.connection.scalar(select(Request.sha256).where(Request.sha256 == sha256)) is None:
+        values = {
+            "sha256": sha256,
+            "title": request.title,
+            "researcher": request.researcher,
+            "purpose": request.purpose,
+            "source": request.source,
+            "text": text,
+        }
+        change.add(Request, values)
 
 
-def add(
-    connection: Connection, sha256: str, step: Step, *, after: Sequence[RequestState | None]
-) -> None:
-    """Add an event, if the last one lets it.
-
-    What was written before in this transaction (the action) keeps other writers out of SQLite;
-    PostgreSQL locks the request's row. So nobody decides on what is no longer the last event.
-    """
-    connection.execute(select(Request.sha256).where(Request.sha256 == sha256).with_for_update())
-    last = connection.scalar(
+def add(change: Change, sha256: str, step: Step, *, after: Sequence[RequestState | None]) -> None:
+    """Add an event, if the last one lets it."""
+    last = change.connection.scalar(
         select(RequestEvent.kind)
         .where(RequestEvent.request == sha256)
         .order_by(RequestEvent.id.desc())
@@ -173,7 +164,7 @@ def add(
         "waived": json.dumps(sorted(step.waived)) if step.kind is RequestState.APPROVED else None,
         "policy_sha256": step.policy_sha256,
     }
-    connection.execute(insert(RequestEvent), values)
+    change.add(RequestEvent, values)
 
 
 def _refuse(sha256: str, last: str | None, kind: RequestState) -> NoReturn:

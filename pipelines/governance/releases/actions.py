@@ -10,8 +10,7 @@ import polars as pl
 from sqlalchemy import Connection, Engine, select
 
 from pipelines.errors import RegistryError, RequestError
-from pipelines.governance.actions import record
-from pipelines.governance.database import translated
+from pipelines.governance.chain import Change, changing
 from pipelines.governance.releases.registry import happened, only, releases, statuses
 from pipelines.governance.releases.standing import all_permitted
 from pipelines.governance.releases.state import ENDED, PUBLIC, Kind, ReleaseState, ReleaseStatus
@@ -34,8 +33,8 @@ def recall(
         RegistryError: it failed or has ended already, or no reason is given.
     """
     said = _reason(reason)
-    with _stewarding(engine, actor) as connection:
-        found = only(connection, id_prefix)
+    with _stewarding(engine, actor) as change:
+        found = only(change.connection, id_prefix)
         # One that is reserved may be of a build that was killed, and its package out or not.
         if found.state not in {
             ReleaseState.RESERVED,
@@ -46,9 +45,9 @@ def recall(
                 f"release {found.id} is {found.state}; only one that may be out and has not ended "
                 "can be recalled"
             )
-        happened(connection, found.id, Kind.RECALLED, actor=actor, at=at, reason=said)
-        record(connection, actor, "release.recall", found.id, at=at, detail=said)
-        return only(connection, found.id)
+        happened(change, found.id, Kind.RECALLED, actor=actor, at=at, reason=said)
+        change.record(actor, "release.recall", found.id, at=at, detail=said)
+        return only(change.connection, found.id)
 
 
 def due(engine: Engine, today: date) -> list[ReleaseStatus]:
@@ -65,12 +64,12 @@ def expire(engine: Engine, *, today: date, actor: Actor, at: datetime) -> list[R
     Raises:
         RoleError: the actor is no steward.
     """
-    with _stewarding(engine, actor) as connection:
-        ended = [one.id for one in statuses(connection) if _is_due(one, today)]
+    with _stewarding(engine, actor) as change:
+        ended = [one.id for one in statuses(change.connection) if _is_due(one, today)]
         for each in ended:
-            happened(connection, each, Kind.EXPIRED, actor=actor, at=at)
-            record(connection, actor, "release.expire", each, at=at)
-        return [only(connection, each) for each in ended]
+            happened(change, each, Kind.EXPIRED, actor=actor, at=at)
+            change.record(actor, "release.expire", each, at=at)
+        return [only(change.connection, each) for each in ended]
 
 
 def confirm(
@@ -83,8 +82,8 @@ def confirm(
         RegistryError: the release is still served, he never had it, or confirmed before.
     """
     who = recipient.strip().casefold()
-    with _stewarding(engine, actor) as connection:
-        found = only(connection, id_prefix)
+    with _stewarding(engine, actor) as change:
+        found = only(change.connection, id_prefix)
         if found.state not in ENDED:
             raise RegistryError(
                 f"release {found.id} is {found.state}; only of one that ended is destruction "
@@ -102,9 +101,9 @@ def confirm(
             )
         if who not in found.outstanding:
             raise RegistryError(f"--recipient: confirmed for release {found.id} before")
-        happened(connection, found.id, Kind.DESTROYED, actor=actor, at=at, recipient=who)
-        record(connection, actor, "release.confirm", found.id, at=at, detail=who)
-        return only(connection, found.id)
+        happened(change, found.id, Kind.DESTROYED, actor=actor, at=at, recipient=who)
+        change.record(actor, "release.confirm", found.id, at=at, detail=who)
+        return only(change.connection, found.id)
 
 
 def share(
@@ -131,9 +130,9 @@ def share(
             researcher.
     """
     who = recipient.strip()
-    with _stewarding(engine, actor) as connection:
-        found = only(connection, id_prefix)
-        _demand_shareable(connection, found, policy, at)
+    with _stewarding(engine, actor) as change:
+        found = only(change.connection, id_prefix)
+        _demand_shareable(change.connection, found, policy, at)
         if not _ADDRESS.fullmatch(who):
             raise RegistryError("ADDRESS: not an address; write one such as r.lee@uni.example")
         if who.casefold() in found.recipients:
@@ -148,9 +147,9 @@ def share(
                 "share that"
             )
         name = who.casefold()
-        happened(connection, found.id, Kind.SHARED, actor=actor, at=at, recipient=name)
-        record(connection, actor, "release.share", found.id, at=at, detail=name)
-        return only(connection, found.id)
+        happened(change, found.id, Kind.SHARED, actor=actor, at=at, recipient=name)
+        change.record(actor, "release.share", found.id, at=at, detail=name)
+        return only(change.connection, found.id)
 
 
 def destroy_key(
@@ -178,8 +177,8 @@ def destroy_key(
             no reason is given.
     """
     said = _reason(reason)
-    with _stewarding(engine, actor) as connection:
-        found = only(connection, id_prefix)
+    with _stewarding(engine, actor) as change:
+        found = only(change.connection, id_prefix)
         if found.state not in ENDED:
             raise RegistryError(
                 f"release {found.id} is {found.state}; its key serves rights requests until it has "
@@ -192,9 +191,9 @@ def destroy_key(
             )
         if found.key_destroyed:
             raise RegistryError(f"release {found.id}: its key is destroyed already")
-        happened(connection, found.id, Kind.KEY_DESTROYED, actor=actor, at=at, reason=said)
-        record(connection, actor, "release.destroy_key", found.id, at=at, detail=said)
-        changed = only(connection, found.id)
+        happened(change, found.id, Kind.KEY_DESTROYED, actor=actor, at=at, reason=said)
+        change.record(actor, "release.destroy_key", found.id, at=at, detail=said)
+        changed = only(change.connection, found.id)
         destroy(found.id)
         return changed
 
@@ -251,8 +250,8 @@ def _reason(text: str) -> str:
 
 
 @contextmanager
-def _stewarding(engine: Engine, actor: Actor) -> Iterator[Connection]:
+def _stewarding(engine: Engine, actor: Actor) -> Iterator[Change]:
     """A transaction of a steward: what it reads, decides and writes goes together."""
     actor.must_be(Duty.STEWARD)
-    with translated(engine), engine.begin() as connection:
-        yield connection
+    with changing(engine) as change:
+        yield change

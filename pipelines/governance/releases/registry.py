@@ -12,11 +12,11 @@ from datetime import date, datetime
 from typing import Final
 
 import polars as pl
-from sqlalchemy import ColumnElement, Connection, Engine, RowMapping, insert, select
+from sqlalchemy import ColumnElement, Connection, Engine, RowMapping, select
 
 from pipelines.errors import RegistryError
-from pipelines.governance.actions import record
-from pipelines.governance.bulk import insert_rows, read_frames
+from pipelines.governance.bulk import read_frames
+from pipelines.governance.chain import Change, changing
 from pipelines.governance.database import translated
 from pipelines.governance.releases.state import (
     Kind,
@@ -40,7 +40,7 @@ MEMBER_SCHEMA: Final = pl.Schema(
 """One row a member and item: digest, released label (`NO_ITEM` where none), number of the class."""
 
 _PREFIX: Final = re.compile(rf"[0-9a-f]{{1,{RELEASE_ID_LENGTH}}}")
-_COLUMNS: Final = tuple(c for c in Release.__table__.c if c.name != "recode")
+_COLUMNS: Final = tuple(c for c in Release.__table__.c if c.name not in {"recode", "entry"})
 
 
 def reserve(
@@ -79,12 +79,12 @@ def reserve(
     labels = ((release.id, n, json.dumps(label)) for n, label in classes.items())
     # In the order of the key: quicker to write and to read, and no order of the source is kept.
     shown = ((release.id, *one) for one in members.sort("learner", "item").iter_rows())
-    with translated(engine), engine.begin() as connection:
-        connection.execute(insert(Release), [row])
-        insert_rows(connection, ReleaseClass.__table__, ("release", "number", "labels"), labels)
-        insert_rows(connection, ReleaseMember.__table__, ("release", *MEMBER_SCHEMA), shown)
-        happened(connection, release.id, Kind.RESERVED, actor=actor, at=at)
-        record(connection, actor, "release.reserve", release.id, at=at)
+    with changing(engine) as change:
+        change.add(Release, row)
+        change.add_rows(ReleaseClass, ("release", "number", "labels"), labels)
+        change.add_rows(ReleaseMember, ("release", *MEMBER_SCHEMA), shown)
+        happened(change, release.id, Kind.RESERVED, actor=actor, at=at)
+        change.record(actor, "release.reserve", release.id, at=at)
 
 
 def published(
@@ -103,27 +103,26 @@ def published(
     Raises:
         RegistryError: it is not reserved, or one of the earlier is of another request.
     """
-    with translated(engine), engine.begin() as connection:
-        new = _reserved(connection, release_id)
-        for earlier in (only(connection, each) for each in supersedes):
+    with changing(engine) as change:
+        new = _reserved(change.connection, release_id)
+        for earlier in (only(change.connection, each) for each in supersedes):
             if earlier.request != new.request:
                 raise RegistryError(
                     f"release {earlier.id} is of another request than {new.id}: it stays served; "
                     "this is a fault of kohort: please report it"
                 )
             if earlier.served:
-                happened(connection, earlier.id, Kind.SUPERSEDED, actor=actor, at=at)
-                record(
-                    connection, actor, "release.supersede", earlier.id, at=at, detail=f"by {new.id}"
-                )
-        happened(connection, new.id, Kind.PUBLISHED, actor=actor, at=at)
-        record(connection, actor, "release.publish", new.id, at=at)
+                happened(change, earlier.id, Kind.SUPERSEDED, actor=actor, at=at)
+                detail = f"by {new.id}"
+                change.record(actor, "release.supersede", earlier.id, at=at, detail=detail)
+        happened(change, new.id, Kind.PUBLISHED, actor=actor, at=at)
+        change.record(actor, "release.publish", new.id, at=at)
 
 
 def given_again(engine: Engine, release_id: str, *, actor: Actor, at: datetime) -> None:
     """Record that a served release is given out once more."""
-    with translated(engine), engine.begin() as connection:
-        record(connection, actor, "release.give_again", release_id, at=at)
+    with changing(engine) as change:
+        change.record(actor, "release.give_again", release_id, at=at)
 
 
 def failed(engine: Engine, release_id: str, *, actor: Actor, at: datetime) -> None:
@@ -132,10 +131,10 @@ def failed(engine: Engine, release_id: str, *, actor: Actor, at: datetime) -> No
     Raises:
         RegistryError: it is not reserved.
     """
-    with translated(engine), engine.begin() as connection:
-        _reserved(connection, release_id)
-        happened(connection, release_id, Kind.FAILED, actor=actor, at=at)
-        record(connection, actor, "release.fail", release_id, at=at)
+    with changing(engine) as change:
+        _reserved(change.connection, release_id)
+        happened(change, release_id, Kind.FAILED, actor=actor, at=at)
+        change.record(actor, "release.fail", release_id, at=at)
 
 
 def releases(engine: Engine) -> list[ReleaseStatus]:
@@ -249,7 +248,7 @@ def only(connection: Connection, id_prefix: str) -> ReleaseStatus:
 
 
 def happened(
-    connection: Connection,
+    change: Change,
     release_id: str,
     kind: Kind,
     *,
@@ -260,7 +259,7 @@ def happened(
 ) -> None:
     """Add an event to a release; in the transaction that decided on it."""
     row = {"release": release_id, "kind": kind.value, "at": at, "actor": actor.name}
-    connection.execute(insert(ReleaseEvent), [{**row, "recipient": recipient, "reason": reason}])
+    change.add(ReleaseEvent, {**row, "recipient": recipient, "reason": reason})
 
 
 def _reserved(connection: Connection, release_id: str) -> ReleaseStatus:

@@ -1,0 +1,222 @@
+"""The audit chain: whatever changes goes through here, and is sealed as it is written.
+
+Every entry says who did what, and holds a digest of the rows that it added and the hash of the
+entry before (Haber and Stornetta 1991, "How to time-stamp a digital document"). One writer at a
+time: SQLite lets in no other, and PostgreSQL's wait for the row that holds the head.
+"""
+
+import json
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from datetime import datetime
+from typing import Final, NamedTuple
+
+from sqlalchemy import Connection, Engine, Table, func, insert, select, text, update
+
+from pipelines.governance.bulk import insert_rows
+from pipelines.governance.engines import WAIT_SECONDS, translated
+from pipelines.governance.sealing import ORIGIN, entry_hash, row_hash, rows_digest
+from pipelines.governance.stored_rows import governed_tables, stored_hashes
+from pipelines.governance.tables import Action, Base, ChainHead, Governed
+from pipelines.people import Actor
+
+_HEAD_ROW: Final = 1
+_KOHORT: Final = Actor("kohort", "kohort", frozenset())
+"""Who lays a chain: nobody but the program itself."""
+
+
+class Head(NamedTuple):
+    """The last entry of the chain: its id, and its hash in hex."""
+
+    entry: int
+    hash: str
+
+
+class Change:
+    """A transaction that adds rows, and says at its end who did it.
+
+    Attributes:
+        connection: for what must be read before it is decided; nothing is written over it.
+    """
+
+    def __init__(self, connection: Connection, head: Head) -> None:
+        """Use `changing`: the caller holds the chain's lock."""
+        self.connection = connection
+        self._head = head
+        self._added: dict[str, list[bytes]] = {}
+        self._next: dict[str, int] = {}
+
+    def add(self, table: type[Base], row: Mapping[str, object]) -> int | None:
+        """Add a row.
+
+        Args:
+            table: a governed one.
+            row: its cells but for `entry` and an `id` that counts up; what is left out is null.
+
+        Returns:
+            The id that it got; None where the table has none that counts up.
+        """
+        own = _governed(table)
+        number = self._number(own)
+        cells = dict(row) if number is None else {"id": number, **row}
+        self._bulk(own, tuple(cells), [tuple(cells.values())])
+        return number
+
+    def add_rows(
+        self, table: type[Base], columns: Sequence[str], rows: Iterable[tuple[object, ...]]
+    ) -> int:
+        """Add many rows; read once, in bounded memory but for 32 bytes each.
+
+        Args:
+            table: a governed one.
+            columns: the names of the cells: neither `entry` nor an `id` that counts up.
+            rows: their cells.
+
+        Returns:
+            How many.
+        """
+        own = _governed(table)
+        number = self._number(own)
+        if number is None:
+            return self._bulk(own, columns, rows)
+        counted = ((n, *row) for n, row in enumerate(rows, start=number))
+        added = self._bulk(own, ("id", *columns), counted)
+        self._next[own.name] = number + added
+        return added
+
+    def record(
+        self, actor: Actor, kind: str, subject: str, *, at: datetime, detail: str | None = None
+    ) -> Head:
+        """Write the entry of everything that was added since the last one.
+
+        Args:
+            actor: who.
+            kind: what, such as `request.approve`.
+            subject: what about: a request's hash, a release's id, a source; never a learner.
+            at: when.
+            detail: why or how much; no learner's value.
+
+        Returns:
+            The new head of the chain.
+        """
+        rows = {
+            name: [len(self._added[name]), rows_digest(self._added[name])] for name in self.pending
+        }
+        cells: dict[str, object] = {
+            "id": self._head.entry + 1,
+            "at": at,
+            "actor": actor.name,
+            "login": actor.login,
+            "kind": kind,
+            "subject": subject,
+            "detail": detail,
+            "rows": json.dumps(rows, sort_keys=True),
+            "previous": self._head.hash,
+        }
+        self._head = Head(self._head.entry + 1, entry_hash(cells))
+        self._added = {}
+        self.connection.execute(insert(Action), [{**cells, "hash": self._head.hash}])
+        self.connection.execute(
+            update(ChainHead).values(entry=self._head.entry, hash=self._head.hash)
+        )
+        return self._head
+
+    def adopt(self, table: Table) -> None:
+        """Answer for every row of a table, whichever entry did before: they were just rewritten."""
+        hashes = [sealed for _, sealed in stored_hashes(self.connection, table)]
+        if hashes:
+            self._added[table.name] = hashes
+            self.connection.execute(update(table).values(entry=self._head.entry + 1))
+
+    @property
+    def pending(self) -> tuple[str, ...]:
+        """The tables with rows that no entry answers for yet."""
+        return tuple(name for name, hashes in self._added.items() if hashes)
+
+    def _bulk(
+        self, table: Table, columns: Sequence[str], rows: Iterable[tuple[object, ...]]
+    ) -> int:
+        order = sorted(range(len(columns)), key=columns.__getitem__)
+        names = [columns[i] for i in order]
+        hashes = self._added.setdefault(table.name, [])
+        entry = self._head.entry + 1
+
+        def sealed() -> Iterator[tuple[object, ...]]:
+            for row in rows:
+                hashes.append(row_hash(names, [row[i] for i in order]))
+                yield (*row, entry)
+
+        return insert_rows(self.connection, table, (*columns, "entry"), sealed())
+
+    def _number(self, table: Table) -> int | None:
+        """The next id of a table that counts up."""
+        key = table.primary_key.columns
+        if [c.name for c in key] != ["id"] or key["id"].type.python_type is not int:
+            return None
+        if table.name not in self._next:
+            last = self.connection.scalar(select(func.max(table.c.id)))
+            self._next[table.name] = (last or 0) + 1
+        number = self._next[table.name]
+        self._next[table.name] = number + 1
+        return number
+
+
+def _governed(table: type[Base]) -> Table:
+    own = table.__table__
+    assert issubclass(table, Governed)
+    assert isinstance(own, Table)
+    return own
+
+
+@contextmanager
+def changing(engine: Engine) -> Iterator[Change]:
+    """A transaction of the one writer: what it reads, decides and writes goes together.
+
+    Raises:
+        RegistryError: the database can't be used, or another writer does not end.
+        ValueError: rows were added that no entry answers for; nothing is kept.
+    """
+    with translated(engine), engine.begin() as connection:
+        change = Change(connection, locked_head(connection))
+        yield change
+        if change.pending:
+            raise ValueError(f"rows of {', '.join(change.pending)} were added and never recorded")
+
+
+def locked_head(connection: Connection) -> Head:
+    """The head of the chain, which nobody else moves before this transaction ends."""
+    if connection.dialect.name == "postgresql":
+        connection.execute(text(f"SET LOCAL lock_timeout = '{WAIT_SECONDS}s'"))
+    query = select(ChainHead.entry, ChainHead.hash).where(ChainHead.id == _HEAD_ROW)
+    return Head(*connection.execute(query.with_for_update()).one())
+
+
+def head(engine: Engine) -> Head:
+    """The head of the chain as of now."""
+    query = select(ChainHead.entry, ChainHead.hash).where(ChainHead.id == _HEAD_ROW)
+    with translated(engine), engine.connect() as connection:
+        return Head(*connection.execute(query).one())
+
+
+def begin_chain(connection: Connection, at: datetime) -> None:
+    """Lay the first link: seal the actions of a registry that had no chain, and every row of it.
+
+    Args:
+        connection: in a transaction, in a registry whose tables were just laid or changed.
+        at: when.
+    """
+    last = ORIGIN
+    number = 0
+    columns = [c for c in Action.__table__.c if c.name not in {"hash", "previous", "rows"}]
+    for old in connection.execute(select(*columns).order_by(Action.id)).mappings().all():
+        number = old["id"]
+        cells = {**old, "rows": "{}", "previous": last}
+        last = entry_hash(cells)
+        sealed = {"rows": "{}", "previous": cells["previous"], "hash": last}
+        connection.execute(update(Action).where(Action.id == number).values(sealed))
+    connection.execute(insert(ChainHead), [{"id": _HEAD_ROW, "entry": number, "hash": last}])
+    change = Change(connection, Head(number, last))
+    for table in governed_tables():
+        change.adopt(table)
+    if number or change.pending:
+        change.record(_KOHORT, "registry.begin_chain", "what was there", at=at)
