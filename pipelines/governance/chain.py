@@ -44,6 +44,7 @@ class Change:
         self.connection = connection
         self._head = head
         self._added: dict[str, list[bytes]] = {}
+        self._adopted: set[str] = set()
         self._next: dict[str, int] = {}
 
     def add(self, table: type[Base], row: Mapping[str, object]) -> int | None:
@@ -99,9 +100,7 @@ class Change:
         Returns:
             The new head of the chain.
         """
-        rows = {
-            name: [len(self._added[name]), rows_digest(self._added[name])] for name in self.pending
-        }
+        rows = {name: self._sealed(name) for name in self.pending}
         cells: dict[str, object] = {
             "id": self._head.entry + 1,
             "at": at,
@@ -115,6 +114,7 @@ class Change:
         }
         self._head = Head(self._head.entry + 1, entry_hash(cells))
         self._added = {}
+        self._adopted = set()
         self.connection.execute(insert(Action), [{**cells, "hash": self._head.hash}])
         self.connection.execute(
             update(ChainHead).values(entry=self._head.entry, hash=self._head.hash)
@@ -126,12 +126,19 @@ class Change:
         hashes = [sealed for _, sealed in stored_hashes(self.connection, table)]
         if hashes:
             self._added[table.name] = hashes
+            self._adopted.add(table.name)
             self.connection.execute(update(table).values(entry=self._head.entry + 1))
 
     @property
     def pending(self) -> tuple[str, ...]:
         """The tables with rows that no entry answers for yet."""
         return tuple(name for name, hashes in self._added.items() if hashes)
+
+    def _sealed(self, name: str) -> list[object]:
+        """What an entry says of a table: number and digest of rows, and whether it has all."""
+        hashes = self._added[name]
+        every = ["all"] if name in self._adopted else []
+        return [len(hashes), rows_digest(hashes), *every]
 
     def _bulk(
         self, table: Table, columns: Sequence[str], rows: Iterable[tuple[object, ...]]

@@ -19,9 +19,10 @@ class Action(Base):
         subject: what about: a request's hash, a release's id, a source; never a learner.
         detail: why or how much, in words; null where the kind says it all.
         rows: what it added, as a JSON object: table -> number and digest of the rows (see
-            `chain.rows_digest`).
+            `sealing.rows_digest`); and `all` where it answers for every row that the table then
+            had, in place of earlier entries.
         previous: the hash of the entry before; zeros in the first.
-        hash: of all of the above, in hex (see `chain.entry_hash`).
+        hash: of all of the above, in hex (see `sealing.entry_hash`).
     """
 
     __tablename__ = "action"
