@@ -75,7 +75,7 @@ sake; {_suppressed(promise.suppressed_share, promise)}. Not counted there: where
 since an earlier release, others may have left with them, so that it is not seen who did.
 {_rows_left_out(promise)}{_recoding(promise)}
 Figures computed from this extract are about the learners in it.
-"""
+{_history(promise)}"""
 
 
 def codebook(manifest: Manifest) -> str:
@@ -219,6 +219,18 @@ def _elsewhere(promise: Promise) -> str:
         "  and results that are unique together, though in each release they are shared. Bounds\n"
         "  on sensitive values hold in each of them, also for whoever links them, but not for\n"
         "  what two of them show together.\n"
+    )
+
+
+def _history(promise: Promise) -> str:
+    """Where the record of everything that made this release permitted then stood."""
+    if promise.audit_head is None:
+        return ""
+    return (
+        "\nWhen this was built, the audit chain of its registry ended in\n"
+        f"`{promise.audit_head}`.\n"
+        "Whoever keeps that registry shows with `kohort audit verify --head` and these digits that\n"
+        "nothing recorded until then was changed or removed since.\n"
     )
 
 

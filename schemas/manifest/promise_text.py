@@ -2,7 +2,7 @@
 
 `recoding`, `protected`, `l`, `t` and `item_limit` came later than the other keys: they are always
 written, and may be left out of what is read, which then promises none of them. `project` is written
-under linked scope only.
+under linked scope only, `audit_head` where a registry has a chain.
 """
 
 from collections.abc import Mapping
@@ -41,7 +41,9 @@ def read_promise(node: Node) -> Promise:
     Raises:
         ManifestError: it breaks its form, or promises what no package can mean.
     """
-    node.keys({*_PROMISE_KEYS, "format_version", "maximum_share", "suppression"}, _LATER_KEYS)
+    own = {*_PROMISE_KEYS, "format_version", "maximum_share", "suppression"}
+    node.keys(own, _LATER_KEYS | {"audit_head"})
+    head = node.optional("audit_head")
     suppression = node.child("suppression")
     suppression.keys({"limit", "share"}, frozenset({"item_limit"}))
     item_limit = suppression.optional("item_limit")
@@ -55,6 +57,7 @@ def read_promise(node: Node) -> Promise:
         data_version=node.child("data_version").text(),
         cut_off=node.child("cut_off").text(),
         legal_bases=node.child("legal_bases").texts(),
+        audit_head=None if head is None else head.text(),
     )
 
 
@@ -63,6 +66,7 @@ def promise_json(promise: Promise) -> dict[str, Any]:
     return {
         "format_version": FORMAT_VERSION,
         **{key: getattr(promise, key) for key in _PROMISE_KEYS},
+        **({} if promise.audit_head is None else {"audit_head": promise.audit_head}),
         **_project_json(promise),
         **_bounds_json(promise),
         "suppression": {

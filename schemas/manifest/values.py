@@ -141,6 +141,8 @@ class Promise:
             items they would tell; 0 under course scope.
         project: whose releases linked pseudonyms join, the promise being about all of them; None
             in every other scope.
+        audit_head: the hash of the last entry of the registry's audit chain when this was built,
+            in hex; None in what was built before there was one.
     """
 
     release_type: str
@@ -162,6 +164,7 @@ class Promise:
     closeness: Mapping[str, Closeness] = field(default_factory=dict)
     item_suppression_limit: float = 0.0
     project: str | None = None
+    audit_head: str | None = None
 
     def __post_init__(self) -> None:
         limit, item_limit = self.suppression_limit, self.item_suppression_limit
@@ -173,6 +176,7 @@ class Promise:
             (_is_within(self.suppressed_share, limit), "suppression.share", within),
             (0 <= item_limit <= 1, "suppression.item_limit", "a share from 0 to 1"),
             (not course or not item_limit, "suppression.item_limit", "0 under course scope"),
+            (_is_head(self.audit_head), "audit_head", "64 hex digits"),
         )
 
 
@@ -273,6 +277,10 @@ def _is_project(project: str | None, scope: str) -> bool:
     if project is None:
         return scope != LINKED
     return scope == LINKED and _SLUG.fullmatch(project) is not None
+
+
+def _is_head(digest: str | None) -> bool:
+    return digest is None or _SHA256.fullmatch(digest) is not None
 
 
 def _are_values(labels: tuple[str, ...]) -> bool:

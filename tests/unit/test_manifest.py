@@ -171,6 +171,15 @@ def test_a_project_goes_with_linked_scope(said):
         assert caught.value.key == "project"
 
 
+def test_the_head_of_the_chain():
+    """It is in the manifest where the registry had a chain, and nowhere else."""
+    promise = dataclasses.replace(PROMISE, audit_head="0f" * 32)
+    text = render_manifest(dataclasses.replace(MANIFEST, promise=promise))
+    assert json.loads(text)["kohort"]["audit_head"] == "0f" * 32
+    assert parse_manifest(text).promise == promise
+    assert "audit_head" not in json.loads(render_manifest(MANIFEST))["kohort"]
+
+
 def test_approval_round_trip():
     """What is rendered reads back as the same values."""
     assert parse_approval(render_approval(APPROVAL)) == APPROVAL
@@ -248,6 +257,9 @@ KEY = ["resources", 0, "schema", "fields", 0]
         (["kohort", "project"], "study", "kohort.project"),
         (["kohort", "project"], 7, "kohort.project"),
         (["kohort", "project"], None, "kohort.project"),
+        (["kohort", "audit_head"], "x", "kohort.audit_head"),
+        (["kohort", "audit_head"], 7, "kohort.audit_head"),
+        (["kohort", "audit_head"], None, "kohort.audit_head"),
         (["kohort", "access"], "open", "kohort.access"),
         (["kohort", "item"], 1, "kohort.item"),
         (["kohort", "maximum_share"], {"grade": 0}, "kohort.maximum_share"),
