@@ -1,11 +1,13 @@
 """Fixtures that every test may use."""
 
 import os
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
 from pipelines.kernels import drop_stale_kernels
+from tests.postgres import Server, running_server
 
 
 def pytest_configure() -> None:
@@ -21,3 +23,10 @@ def shared_data() -> Path:
     if not folder.is_dir():
         pytest.skip(f"real data is absent: {folder} (set KOHORT_SHARED_DATA)")
     return folder
+
+
+@pytest.fixture(scope="session")
+def postgresql() -> Iterator[Server]:
+    """A PostgreSQL server, started for the tests of this process."""
+    with running_server() as server:
+        yield server

@@ -12,7 +12,7 @@ from pipelines.people import Duty
 
 @click.group()
 def database() -> None:
-    """See or upgrade the registry: SQLite in the workspace, or a team's PostgreSQL."""
+    """See, back up or upgrade the registry: SQLite here, or a team's PostgreSQL."""
 
 
 @database.command(
@@ -63,3 +63,32 @@ def upgrade(*, workspace: Path, claimed: str | None) -> None:
         click.echo(f"revision: {revision}, as it was")
     else:
         click.echo(f"revision: {REVISIONS[-1]}, was {revision}")
+
+
+@database.command(
+    epilog="Example: kohort database backup --out backup/kohort.sqlite",
+    short_help="Copy a SQLite registry while others use it.",
+)
+@click.option(
+    "--out",
+    required=True,
+    type=click.Path(dir_okay=False, path_type=Path),
+    metavar="FILE",
+    help="A new file; keep it with a copy of keys/, apart from the packages.",
+)
+@workspace_option
+@as_option
+def backup(*, out: Path, workspace: Path, claimed: str | None) -> None:
+    """Copy the SQLite registry of the workspace into a new file.
+
+    docs/operations.md says what else belongs into a backup, and how to restore it. A PostgreSQL
+    database is backed up with pg_dump.
+    """
+    from pipelines.governance.backup import back_up  # noqa: PLC0415
+    from pipelines.settings import find_workspace  # noqa: PLC0415
+
+    found = find_workspace(workspace)
+    actor = acting(found, claimed)
+    head = back_up(found.database, out, actor=actor, at=datetime.now(UTC))
+    click.echo(f"{out}: a copy of the registry, {head.entry} entries")
+    click.echo(f"audit: {head.hash}")

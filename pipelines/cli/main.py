@@ -24,7 +24,11 @@ _COMMANDS: Final[Mapping[str, tuple[str, str]]] = {
     "release": ("pipelines.cli.release:release", "See, share, recall and expire releases."),
     "verify": ("pipelines.cli.verify:verify", "Check a package, or count learners in a file."),
     "anonymize": ("pipelines.cli.anonymize:anonymize", "Anonymize one table, like ARX."),
-    "database": ("pipelines.cli.database:database", "See or upgrade the registry."),
+    "budget": ("pipelines.cli.budget:budget", "See what differential privacy may still cost."),
+    "audit": ("pipelines.cli.audit:audit", "Read and check the record of every change."),
+    "key": ("pipelines.cli.key:key", "See, seal, rotate and destroy keys."),
+    "database": ("pipelines.cli.database:database", "See, back up or upgrade the registry."),
+    "recover": ("pipelines.cli.recover:recover", "Settle what killed builds left."),
     "demo": ("pipelines.cli.demo:demo", "Walk the whole way on synthetic learners."),
 }
 

@@ -229,8 +229,8 @@ def _history(promise: Promise) -> str:
     return (
         "\nWhen this was built, the audit chain of its registry ended in\n"
         f"`{promise.audit_head}`.\n"
-        "Whoever keeps that registry shows with `kohort audit verify --head` and these digits that\n"
-        "nothing recorded until then was changed or removed since.\n"
+        "Whoever keeps that registry shows with `kohort audit verify --head` and these digits\n"
+        "that nothing recorded until then was changed or removed since.\n"
     )
 
 

@@ -4,14 +4,6 @@ import pytest
 from sqlalchemy import URL
 
 from pipelines.governance.database import create_registry
-from tests.postgres import running_server
-
-
-@pytest.fixture(scope="session")
-def postgresql():
-    """A PostgreSQL server, started for the tests of this process."""
-    with running_server() as server:
-        yield server
 
 
 @pytest.fixture(params=["sqlite", "postgresql"])
