@@ -2,24 +2,37 @@
 
 import re
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime
+from functools import partial
 from pathlib import Path
+from typing import Final
 
 import numpy as np
 import polars as pl
+from sqlalchemy import Engine
 
 from pipelines.beside import anonymize_beside
-from pipelines.errors import RequestError, RightsError, SourceError
-from pipelines.folders import target, workplace
+from pipelines.errors import (
+    KohortError,
+    RegistryError,
+    RequestError,
+    RightsError,
+    SourceError,
+)
+from pipelines.folders import Workplace, hand_over, target
+from pipelines.governance.chain import Head, head
 from pipelines.governance.database import open_registry
 from pipelines.governance.identities import aliases
-from pipelines.governance.releases import served_again
-from pipelines.governance.requests import approved
-from pipelines.keys import registry_key
+from pipelines.governance.registry_keys import registry_key_of
+from pipelines.governance.releases import refuse_later_rights, served_again
+from pipelines.governance.requests import Approved, approved
+from pipelines.governance.tables import RELEASE_ID_LENGTH
+from pipelines.locks import building as one_at_a_time
 from pipelines.packing import Building, pack
 from pipelines.people import Actor, Duty
-from pipelines.permitted import permitted
+from pipelines.permitted import Permitted, permitted
 from pipelines.plan import Plan, make_plan, needs
 from pipelines.publishing import (
     earlier_releases,
@@ -28,6 +41,7 @@ from pipelines.publishing import (
     release_key_for,
     verified,
 )
+from pipelines.recovery import discard_all_ended, recover, surviving
 from pipelines.settings import Workspace
 from pipelines.sources import Quarantine, load_family, open_source, stage
 from pipelines.sources.staging import Staged
@@ -39,6 +53,31 @@ from pipelines.world import make_world
 from schemas.policy import authorize
 from schemas.request import ExtractRequest, parse_request
 from schemas.violations import SchemaError
+
+STEPS: Final = (
+    "recover",
+    "read",
+    "conform",
+    "wait",
+    "keep who permits it",
+    "anonymize",
+    "write",
+    "verify",
+    "record",
+    "keep the key",
+    "keep a copy",
+    "publish",
+    "hand over to the steward",
+    "hand over",
+    "tidy up",
+)
+"""What `progress` is told before each step of a build of a new release, in this order.
+
+"wait" is told before the build lock is taken, and "record" before the release is reserved. A
+project's key is kept by "write": "keep the key" is for a release with a key of its own. Where the
+recorded release is given out once more, "give out" follows "keep who permits it", then come both
+"hand over" and "tidy up".
+"""
 
 _TELLING = 5
 """An id of fewer characters also stands in a title by chance."""
@@ -54,6 +93,7 @@ class Built:
     Attributes:
         release: how the registry knows it.
         again: whether it was built before, from the same data, and is given out once more.
+        head: the hash of the audit chain's head once it was published, or given out again.
     """
 
     package: Path
@@ -61,6 +101,7 @@ class Built:
     verification: Verification
     release: str
     again: bool
+    head: str
 
 
 def build(
@@ -76,7 +117,8 @@ def build(
     """Build a verified extract, or nothing.
 
     The same request on the same version of the data gives the recorded release once more. A new
-    one is held against all that are out, and is recorded before it appears.
+    one is held against all that are out, and is recorded before it appears. Sources are read side
+    by side; from asking who permits it to the record one build is at it at a time.
 
     Args:
         request_text: the request (TOML); approved, where the policy asks for it.
@@ -89,81 +131,156 @@ def build(
 
     Raises:
         KohortError: the request is refused or not approved, a source can't be read as declared,
-            nobody is permitted, the promise can't be met, alone or beside what is out already, or
-            the output exists. Nothing is written then.
+            nobody is permitted, the promise can't be met, alone or beside what is out already,
+            something that it rests on changed meanwhile, or the output exists. Nothing is written
+            then; but where the output can't be written once the release is recorded, the message
+            says so, and the next build of the request gives it out.
     """
     actor.must_be(Duty.ENGINEER, Duty.STEWARD)
-    to = target(out)
-    registry = open_registry(workspace.database)
+    root, registry = workspace.root, open_registry(workspace.database)
     request = read_request(request_text)
     approval = approved(registry, request, workspace.policy)
     plan = plan_request(request, workspace, waived=approval.waived)
-    with workplace(workspace.root, to) as place:
-        progress("read")
-        staged = _stage(plan, workspace, place.staging)
-        progress("conform")
-        people = aliases(workspace)
-        tables = canonical(_frames(staged), plan.family, people)
-        frames = assemble(tables, plan, staged.quarantine)
-        _refuse_empty(frames, staged.quarantine)
-        progress("keep who permits it")
-        everybody = occurring(tables, plan)
-        _refuse_ids(request, everybody[LEARNER], people)
-        rights = permitted(everybody, plan, workspace, cut_off=now, aliases=people)
-        inputs = inputs_sha256(
-            staged,
-            plan,
-            aliases=people,
-            rights=rights,
-            policy=workspace.policy,
-            waived=approval.waived,
+    progress("recover")
+    recover(root, registry, actor=actor, at=now)
+    to = target(out)
+    run = _Run(plan, workspace, registry, approval, actor, now, randomness, progress)
+    release = randomness(RELEASE_ID_LENGTH // 2).hex()
+    with surviving(root, registry, release, to, actor=actor, at=now) as place:
+        source = _read(run, place.staging)
+        progress("wait")
+        waiting = partial(progress, "wait for another build")
+        with one_at_a_time(registry, root, waiting=waiting):
+            # Whatever changes from here on is found out when the release is reserved.
+            seen = head(registry)
+            progress("keep who permits it")
+            _refuse_taken_back(run)
+            refuse_later_rights(registry, now)
+            rights, inputs = _permitted(run, source)
+            again = served_again(
+                registry, request_sha256=request.sha256(), inputs_sha256=inputs, today=now.date()
+            )
+            if again is None:
+                building = Building(plan, rights, inputs, release, now, seen.hash)
+                verification, last = _make(run, source, building, seen, place)
+            else:
+                progress("give out")
+                release = again.id
+                verification, last = give_again(again, registry, root, place, actor=actor, at=now)
+        hand_over(place, to, release=release, progress=progress)
+        progress("tidy up")
+        with suppress(KohortError):  # then the next build says so
+            discard_all_ended(root, registry)
+    again_given = again is not None
+    return Built(out, out.with_name(to.steward.name), verification, release, again_given, last.hash)
+
+
+@dataclass(frozen=True, slots=True)
+class _Run:
+    """What is built, where, and for whom: the same for every step."""
+
+    plan: Plan
+    workspace: Workspace
+    registry: Engine
+    approval: Approved
+    actor: Actor
+    now: datetime
+    randomness: Callable[[int], bytes]
+    progress: Callable[[str], None]
+
+
+@dataclass(frozen=True, slots=True)
+class _Source:
+    """What was read: tables as staged and as conformed, the views of everybody, and bridges."""
+
+    staged: Staged
+    tables: Mapping[str, pl.LazyFrame]
+    frames: Mapping[str, pl.DataFrame]
+    people: pl.DataFrame | None
+
+
+def _read(run: _Run, staging: Path) -> _Source:
+    """The source, whoever permits what."""
+    run.progress("read")
+    staged = _stage(run.plan, run.workspace, staging)
+    run.progress("conform")
+    people = aliases(run.workspace)
+    tables = canonical(_frames(staged), run.plan.family, people)
+    frames = assemble(tables, run.plan, staged.quarantine)
+    _refuse_empty(frames, staged.quarantine)
+    return _Source(staged, tables, frames, people)
+
+
+def _permitted(run: _Run, source: _Source) -> tuple[Permitted, str]:
+    """Whose rows may be used, and the hash of all that the release is made from."""
+    everybody = occurring(source.tables, run.plan)
+    _refuse_ids(run.plan.request, everybody[LEARNER], source.people)
+    rights = permitted(everybody, run.plan, run.workspace, cut_off=run.now, aliases=source.people)
+    inputs = inputs_sha256(
+        source.staged,
+        run.plan,
+        aliases=source.people,
+        rights=rights,
+        policy=run.workspace.policy,
+        waived=run.approval.waived,
+    )
+    return rights, inputs
+
+
+def _make(
+    run: _Run, source: _Source, building: Building, seen: Head, place: Workplace
+) -> tuple[Verification, Head]:
+    """A new release: anonymized beside the live ones, written, verified, recorded, published."""
+    plan, workspace, registry = run.plan, run.workspace, run.registry
+    rights, quarantine = building.rights, source.staged.quarantine
+    run.progress("anonymize")
+    own = _of_permitted(source.tables, plan, rights.allowed, quarantine)
+    generator = np.random.default_rng(int.from_bytes(run.randomness(_SEED_BYTES)))
+    key = registry_key_of(registry, workspace.root)
+    earlier = earlier_releases(registry, plan, rights.known_as["digest"], source.people, key=key)
+    most = workspace.policy.limits.suppression
+    apart = anonymize_beside(
+        own, plan, earlier, rights.known_as, most_departing=most, generator=generator
+    )
+    run.progress("write")
+    key = release_key_for(
+        plan, registry, workspace.root, run.randomness, actor=run.actor, at=run.now
+    )
+    packed = pack(apart.extract, building, workspace.policy, place.package, key=key)
+    write_steward_files(
+        place.steward,
+        plan=plan,
+        promise=packed.promise,
+        tables=packed.tables,
+        quarantine=quarantine,
+        rights=rights,
+        apart=apart,
+        platform=make_world(source.frames, plan),
+        generator=generator,
+    )
+    run.progress("verify")
+    verification = verified(place, plan, registry, workspace.root)
+    published = publish(
+        building,
+        apart,
+        packed,
+        seen=seen,
+        workspace=workspace,
+        registry=registry,
+        place=place,
+        actor=run.actor,
+        progress=run.progress,
+    )
+    return verification, published
+
+
+def _refuse_taken_back(run: _Run) -> None:
+    """Refuse a request that is approved no longer, or otherwise than when the build began."""
+    if approved(run.registry, run.plan.request, run.workspace.policy) != run.approval:
+        raise RegistryError(
+            "something changed during the build (request.approve); nothing is released; run it "
+            "again"
         )
-        again = served_again(
-            registry, request_sha256=request.sha256(), inputs_sha256=inputs, today=now.date()
-        )
-        if again is not None:
-            progress("give out the recorded release")
-            verification = give_again(again, workspace, registry, place, to, actor=actor, at=now)
-            return Built(out, out.with_name(to.steward.name), verification, again.id, again=True)
-        progress("anonymize")
-        own = _of_permitted(tables, plan, rights.allowed, staged.quarantine)
-        generator = np.random.default_rng(int.from_bytes(randomness(_SEED_BYTES)))
-        earlier = earlier_releases(
-            registry, plan, rights.known_as["digest"], people, key=registry_key(workspace.root)
-        )
-        most = workspace.policy.limits.suppression
-        apart = anonymize_beside(
-            own, plan, earlier, rights.known_as, most_departing=most, generator=generator
-        )
-        progress("write")
-        building = Building(plan, rights, inputs, release=randomness(4).hex(), now=now)
-        key = release_key_for(plan, workspace.root, randomness)
-        packed = pack(apart.extract, building, workspace.policy, place.package, key=key)
-        write_steward_files(
-            place.steward,
-            plan=plan,
-            promise=packed.promise,
-            tables=packed.tables,
-            quarantine=staged.quarantine,
-            rights=rights,
-            apart=apart,
-            platform=make_world(frames, plan),
-            generator=generator,
-        )
-        progress("verify")
-        verification = verified(place, plan, registry, workspace.root)
-        progress("record")
-        publish(
-            building,
-            apart,
-            packed,
-            workspace=workspace,
-            registry=registry,
-            place=place,
-            to=to,
-            actor=actor,
-        )
-    return Built(out, out.with_name(to.steward.name), verification, building.release, again=False)
 
 
 def read_request(text: str) -> ExtractRequest:

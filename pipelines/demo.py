@@ -13,10 +13,10 @@ from pipelines.errors import OutputError, PrivacyError, RequestError
 from pipelines.governance.absence import pseudonyms_of, write_absent
 from pipelines.governance.database import create_registry, open_registry
 from pipelines.governance.erasure import erase
+from pipelines.governance.registry_keys import record_registry_key, registry_key_of
 from pipelines.governance.releases import confirm, members, recall, release
 from pipelines.governance.requests import approve, submit
 from pipelines.governance.rights import import_rights, registry_digests
-from pipelines.keys import registry_key
 from pipelines.people import Actor, Duty
 from pipelines.settings import SourceSettings, Workspace, create_workspace, find_workspace
 from pipelines.store import discard_ended
@@ -144,10 +144,12 @@ def _platform(
     people = {name: workspace.actor(name, login=login) for name in PEOPLE}
     progress("record consent")
     write_rights(world, out / "rights.csv", seed=SEED)
+    registry = create_registry(workspace.database)
+    record_registry_key(registry, workspace.root, actor=people[_ENGINEER], at=now)
     imported = import_rights(
-        create_registry(workspace.database),
+        registry,
         out / "rights.csv",
-        registry_key=registry_key(workspace.root),
+        registry_key=registry_key_of(registry, workspace.root),
         received_at=now,
         actor=people[_STEWARD],
     )
@@ -190,8 +192,9 @@ def _somebody(out: Path, workspace: Workspace, built: Built) -> str:
     """A learner of the release; here the demo plays the learner who writes to the platform."""
     ids = pl.scan_parquet(out / "platform" / "users.parquet").select(pl.first()).collect()
     known = ids.to_series().cast(pl.String).sort()
-    digests = registry_digests(known, registry_key(workspace.root))
-    shown = members(open_registry(workspace.database), built.release)["learner"]
+    registry = open_registry(workspace.database)
+    digests = registry_digests(known, registry_key_of(registry, workspace.root))
+    shown = members(registry, built.release)["learner"]
     found: str = known.filter(digests.is_in(shown.implode()))[0]
     return found
 
@@ -213,7 +216,7 @@ def _erase(
         learner,
         actor=actor,
         at=now,
-        registry_key=registry_key(workspace.root),
+        registry_key=registry_key_of(registry, workspace.root),
         reason="asked by letter",
     )
     listed = ", ".join(one.id for one in erased.releases)

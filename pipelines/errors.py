@@ -3,7 +3,7 @@
 | exit code | meaning |
 |---|---|
 | 0 | done; for `verify`: every promise holds |
-| 1 | `verify`: a promise is broken |
+| 1 | `verify`: a promise is broken; `audit verify`: a link of the chain |
 | 2 | wrong usage; for `verify`: not a readable package |
 | 3 | the request is refused: by its own schema or by the policy |
 | 4 | a source, or its declaration, can't be read as declared |

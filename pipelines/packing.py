@@ -39,6 +39,7 @@ class Building:
         inputs: the hash of what they are made from.
         release: the id that it will have.
         now: the moment of the build and the cut-off of rights.
+        audit_head: the hash of the audit chain's head, before rights and live releases were read.
     """
 
     plan: Plan
@@ -46,6 +47,7 @@ class Building:
     inputs: str
     release: str
     now: datetime
+    audit_head: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -136,6 +138,7 @@ def _promise(
         closeness=promised_closeness(terms, ladders),
         item_suppression_limit=terms.item_suppression_limit,
         project=release.project,
+        audit_head=building.audit_head,
     )
 
 

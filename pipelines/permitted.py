@@ -12,9 +12,9 @@ import polars as pl
 
 from pipelines.errors import RightsError
 from pipelines.governance.database import open_registry
+from pipelines.governance.registry_keys import registry_key_of
 from pipelines.governance.rights import registry_digests
 from pipelines.governance.rights_as_of import rights_as_of
-from pipelines.keys import registry_key
 from pipelines.permissions import DIGEST, NUMBER, Permissions
 from pipelines.plan import Plan
 from pipelines.settings import Workspace
@@ -70,15 +70,15 @@ def permitted(
 
     Raises:
         RightsError: nobody permits the purpose.
+        SettingsError: the registry key is missing, or not this registry's.
     """
-    key = registry_key(workspace.root)
+    registry = open_registry(workspace.database)
+    key = registry_key_of(registry, workspace.root)
     course = None if plan.item is None else COURSE
     items = None if course is None else occurring[course].unique()
     learners = _learners(occurring[LEARNER].unique(), key)
     said = Permissions(plan, workspace.policy, _reach(learners, aliases, key), items, cut_off)
-    for records in rights_as_of(
-        open_registry(workspace.database), source=plan.request.source, cut_off=cut_off
-    ):
+    for records in rights_as_of(registry, source=plan.request.source, cut_off=cut_off):
         said.take(records)
 
     counts: dict[str, Mapping[str, int]] = {}

@@ -1,11 +1,10 @@
-"""What becomes of a package that was built: held against others, recorded, and made to appear.
+"""What becomes of a package that was built: held against others, recorded and kept.
 
-A release is recorded before it appears: one that was cut off in between counts as live until a
-steward says otherwise, and no package is out that the registry does not know.
+A release is recorded, its key and a copy are kept, and only then it is published: from there on it
+exists, and nothing of it was to be seen before. What is cut off in between, `recovery` undoes.
 """
 
 from collections.abc import Callable
-from contextlib import suppress
 from datetime import datetime
 from pathlib import Path
 
@@ -14,35 +13,30 @@ from sqlalchemy import Engine
 
 from pipelines.beside import Apart, Earlier
 from pipelines.errors import PrivacyError, RegistryError
-from pipelines.folders import Target, Workplace, publication
+from pipelines.folders import Workplace
 from pipelines.frozen import Frozen
+from pipelines.governance.chain import Head
+from pipelines.governance.key_events import project_key_for
 from pipelines.governance.releases import (
     NewRelease,
     ReleaseStatus,
-    failed,
     given_again,
     members,
     published,
     recode_text,
-    release,
     releases,
     reserve,
     served_for,
 )
 from pipelines.governance.rights import other_names
-from pipelines.keys import (
-    KEY_BYTES,
-    destroy_release_key,
-    make_project_key,
-    store_release_key,
-)
+from pipelines.keys import KEY_BYTES, store_release_key
 from pipelines.packing import Building, Packed
 from pipelines.people import Actor
 from pipelines.plan import Plan
 from pipelines.settings import Workspace
 from pipelines.shown import Shown
 from pipelines.steward import APPROVAL_FILE
-from pipelines.store import Stored, copy_to, discard, discard_ended, keep, package_digest, stored
+from pipelines.store import Stored, copy_to, keep, package_digest, stored
 from pipelines.verify import (
     UnreadablePackageError,
     Verification,
@@ -114,10 +108,20 @@ def _renamed(of: pl.DataFrame, release: str, *, linked: bool) -> pl.DataFrame:
     return of.select(pl.col("now").alias("learner"), "item", "class_number")
 
 
-def release_key_for(plan: Plan, root: Path, randomness: Callable[[int], bytes]) -> bytes:
+def release_key_for(
+    plan: Plan,
+    registry: Engine,
+    root: Path,
+    randomness: Callable[[int], bytes],
+    *,
+    actor: Actor,
+    at: datetime,
+) -> bytes:
     """The key of the pseudonyms: the project's in linked scope, else a new one."""
     project = plan.request.release.project
-    return randomness(KEY_BYTES) if project is None else make_project_key(root, project, randomness)
+    if project is None:
+        return randomness(KEY_BYTES)
+    return project_key_for(registry, root, project, randomness, actor=actor, at=at)
 
 
 def verified(place: Workplace, plan: Plan, registry: Engine, root: Path) -> Verification:
@@ -146,21 +150,20 @@ def verified(place: Workplace, plan: Plan, registry: Engine, root: Path) -> Veri
 
 def give_again(
     release: ReleaseStatus,
-    workspace: Workspace,
     registry: Engine,
+    root: Path,
     place: Workplace,
-    to: Target,
     *,
     actor: Actor,
     at: datetime,
-) -> Verification:
-    """The recorded package once more, verified anew.
+) -> tuple[Verification, Head]:
+    """The recorded package once more, verified anew; to be handed over.
 
     Raises:
-        RegistryError: the stored copy is missing or was changed.
+        RegistryError: the stored copy is missing or was changed, or the release just ended.
         PrivacyError: it breaks its promise.
     """
-    kept = _stored(workspace.root, release.id)
+    kept = _stored(root, release.id)
     copy_to(kept, place.package, place.steward, package_sha256=release.package_sha256)
     try:
         found = verify_package(place.package, place.steward / APPROVAL_FILE)
@@ -171,9 +174,7 @@ def give_again(
         ) from None
     if not found.ok:
         raise PrivacyError(f"release {release.id}: the stored copy breaks its promise; recall it")
-    with publication(place, to):
-        given_again(registry, release.id, actor=actor, at=at)
-    return found
+    return found, given_again(registry, release.id, actor=actor, at=at)
 
 
 def publish(
@@ -181,48 +182,68 @@ def publish(
     apart: Apart,
     packed: Packed,
     *,
+    seen: Head,
     workspace: Workspace,
     registry: Engine,
     place: Workplace,
-    to: Target,
     actor: Actor,
-) -> None:
-    """Record a release, then let it appear; or neither.
+    progress: Callable[[str], None],
+) -> Head:
+    """Record a release, keep its key and a copy, and publish it; to be handed over.
+
+    Args:
+        building: what it is.
+        apart: whom it shows.
+        packed: its package.
+        seen: the head of the chain before rights and live releases were read.
+        workspace: where it is kept.
+        registry: where it is recorded.
+        place: where the package and the steward's files lie.
+        actor: who builds.
+        progress: told the name of each step.
+
+    Returns:
+        The head of the chain.
 
     Raises:
-        RegistryError: the registry can't be written.
-        OSError: the target can't be written.
+        RegistryError: the registry can't be written, or something changed since `seen`.
+        OutputError: the key or the copy can't be written.
     """
-    new, root = _new_release(building, apart, packed, place, workspace), workspace.root
-    before = served_for(registry, building.plan.request.sha256())
-    reserve(registry, new, members=apart.shown.members, classes=apart.classes, actor=actor,
-            at=building.now)  # fmt: skip
-    try:
-        if new.project is None:
-            store_release_key(root, new.id, packed.key)
-        keep(root, new.id, place.package, place.steward)
-        with publication(place, to):
-            published(
-                registry, new.id, actor=actor, at=building.now, supersedes=[r.id for r in before]
-            )
-    except BaseException:
-        discard(root, new.id)
-        destroy_release_key(root, new.id)
-        with suppress(RegistryError):  # then it stays recorded, and counts as live
-            failed(registry, new.id, actor=actor, at=building.now)
-        raise
-    for one in before:
-        discard_ended(root, release(registry, one.id))
+    new = _new_release(building, apart, packed, place, workspace)
+    root, at = workspace.root, building.now
+    own = packed.key if new.project is None else None
+    progress("record")
+    before = served_for(registry, new.request)
+    reserve(
+        registry,
+        new,
+        members=apart.shown.members,
+        classes=apart.classes,
+        seen=seen,
+        key=own,
+        actor=actor,
+        at=at,
+    )
+    progress("keep the key")
+    if own is not None:
+        store_release_key(root, new.id, own)
+    progress("keep a copy")
+    keep(root, new.id, place.package, place.steward)
+    progress("publish")
+    return published(registry, new.id, actor=actor, at=at, supersedes=[one.id for one in before])
 
 
 def _linked(plan: Plan, registry: Engine, root: Path) -> list[Path]:
-    """The packages of the live releases of the same project, which are kept until destroyed."""
+    """The packages of the live releases of the same project, which are kept until destroyed.
+
+    Not those whose key is destroyed: nobody's pseudonym in them is one of this key.
+    """
     project = plan.request.release.project
     if project is None:
         return []
     live = [one for one in releases(registry) if one.live and one.project == project]
-    # A copy is kept before a package appears: one that is reserved without a copy never did.
-    out = (one for one in live if one.state != "reserved" or stored(root, one.id) is not None)
+    # One that is reserved has not appeared; the gate counts it, should another workspace's appear.
+    out = (one for one in live if one.state != "reserved" and not one.key_destroyed)
     return [_stored(root, one.id).package for one in out]
 
 

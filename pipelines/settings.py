@@ -48,6 +48,13 @@ maximum_share = 0.8               # of one sensitive value in a class
 # [retention]
 # days = 365                      # how long a controlled release may be kept; left out: no end
 #
+# [budget]                        # what differentially private releases may spend; left out: none
+# epsilon_per_family = 4.0        # of one family of data, by everybody, for ever
+# epsilon_per_purpose = 4.0       # of that, for one purpose; left out: all of it
+# epsilon_per_recipient = 2.0     # of that, by one recipient; left out: all of it
+# delta = 1e-9                    # below 1 / (10 x learners)
+# regime = "pure"                 # or "zcdp", for Gaussian noise; stays from the first charge on
+#
 # [places]                        # where recipients are
 # "*@uni.example" = "EU"
 #
@@ -227,9 +234,9 @@ def create_workspace(
             )
     try:
         root.mkdir(parents=True, exist_ok=True)
+        new_key = create_keys(root)  # first: a bad master key in the environment refuses it
         policy = _POLICY_TEXT.format(require_approval=str(not local).lower())
         (root / POLICY_FILE).write_text(policy, encoding="utf-8")
-        new_key = create_keys(root)
         text = "" if database is None else f"database = {json.dumps(database)}\n\n"
         text += _SETTINGS_TEXT + "".join(_source_text(n, s) for n, s in sources.items())
         text += "\n[people]\n" if people else ""

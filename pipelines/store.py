@@ -1,16 +1,15 @@
 """The workspace's own copy of every package that is served: what the same request gets again."""
 
 import hashlib
-import os
 import re
 import shutil
-import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Final, NamedTuple
 
 from pipelines.errors import OutputError, RegistryError
+from pipelines.folders import remove, sync, sync_one
 from pipelines.governance.releases import ReleaseStatus
 from schemas.manifest import CHECKSUMS_NAME
 
@@ -28,20 +27,25 @@ class Stored(NamedTuple):
 def keep(root: Path, release_id: str, package: Path, steward: Path) -> None:
     """Copy a package and its steward's files into the workspace: both, or nothing.
 
+    They are on disk when this returns. What a process leaves that is killed in it, `discard`
+    removes.
+
     Raises:
         OutputError: they can't be copied, or the release is kept already.
     """
-    folder = _folder(root, release_id)
+    folder, made = _folder(root, release_id), _unfinished(root, release_id)
     with _writing(folder):
         if folder.exists():
             raise OutputError(f"{folder} exists already; discard it, or build anew")
         folder.parent.mkdir(mode=0o700, exist_ok=True)
-        # What a killed build leaves under this name, the next one sweeps: see folders.py.
-        made = Path(tempfile.mkdtemp(prefix=f".kohort-store-{os.getpid()}-", dir=root))
         try:
+            made.mkdir(mode=0o700)
             shutil.copytree(package, made / "package")
             shutil.copytree(steward, made / "steward")
+            sync(made)
             made.rename(folder)
+            sync_one(folder.parent)
+            sync_one(root)
         finally:
             shutil.rmtree(made, ignore_errors=True)
 
@@ -76,33 +80,30 @@ def copy_to(kept: Stored, package: Path, steward: Path, *, package_sha256: str) 
             )
 
 
-def discard(root: Path, release_id: str) -> None:
-    """Remove the kept copy of a release, if there is one.
+def discard(root: Path, release_id: str) -> bool:
+    """Remove the kept copy of a release, if there is one, or what there is of it.
+
+    Returns:
+        Whether there was one.
 
     Raises:
         OutputError: it can't be removed.
     """
-    folder = _folder(root, release_id)
-    try:
-        shutil.rmtree(folder)
-    except FileNotFoundError:
-        return
-    except OSError as error:
-        raise OutputError(
-            f"{folder}: can't be removed ({error.strerror}); remove it yourself"
-        ) from None
+    return remove(_folder(root, release_id)) | remove(_unfinished(root, release_id))
 
 
-def discard_ended(root: Path, ended: ReleaseStatus) -> None:
+def discard_ended(root: Path, ended: ReleaseStatus) -> bool:
     """Remove the kept copy of a release that ended, if there is one.
 
     Linked releases are checked on their union while they are live, so theirs stays until then.
 
+    Returns:
+        Whether there was one.
+
     Raises:
         OutputError: it can't be removed.
     """
-    if ended.project is None or not ended.live:
-        discard(root, ended.id)
+    return (ended.project is None or not ended.live) and discard(root, ended.id)
 
 
 def package_digest(package: Path) -> str:
@@ -112,6 +113,10 @@ def package_digest(package: Path) -> str:
 
 def _folder(root: Path, release_id: str) -> Path:
     return root / _FOLDER / release_id
+
+
+def _unfinished(root: Path, release_id: str) -> Path:
+    return root / _FOLDER / f".kohort-{release_id}"
 
 
 def _is_whole(package: Path, package_sha256: str) -> bool:

@@ -10,7 +10,16 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Annotated, Literal
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, StrictBool, StrictInt
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    ConfigDict,
+    Field,
+    StrictBool,
+    StrictInt,
+    ValidationInfo,
+    field_validator,
+)
 
 from schemas.column_settings import column_settings
 from schemas.declaration import Family, ViewColumn
@@ -53,12 +62,37 @@ class Limits(BaseModel):
     one_sided: Mapping[str, Values] = Field(default_factory=dict)
 
 
+_Epsilon = Annotated[float, Field(ge=1e-6, le=1000, strict=True)]
+
+
 class Budget(BaseModel):
-    """What aggregate releases of one family may spend; this version offers none."""
+    """What differentially private releases of one family may spend together, for ever.
+
+    Attributes:
+        epsilon_per_family: by everybody, for every purpose, on every version of the data.
+        epsilon_per_purpose: for one purpose; None: as much as the family has.
+        epsilon_per_recipient: by one recipient; None: as much as the family has.
+        delta: that goes with each of these; under `zcdp` one half is for turning rho into epsilon,
+            and the other for the deltas of the draws themselves.
+        regime: `pure` (epsilons add up) or `zcdp` (rhos do: Gaussian noise can be drawn, and many
+            small draws cost less). What was spent in one can't be counted in the other, so it
+            stays as it is from the first release on.
+    """
 
     model_config = _FROZEN
-    epsilon_per_family: Annotated[float, Field(gt=0)]
-    delta: Annotated[float, Field(gt=0, lt=1)]
+    epsilon_per_family: _Epsilon
+    epsilon_per_purpose: _Epsilon | None = None
+    epsilon_per_recipient: _Epsilon | None = None
+    delta: Annotated[float, Field(ge=1e-15, lt=1, strict=True)]
+    regime: Literal["pure", "zcdp"] = "pure"
+
+    @field_validator("epsilon_per_purpose", "epsilon_per_recipient")
+    @classmethod
+    def _within_the_family(cls, value: float | None, info: ValidationInfo) -> float | None:
+        family = info.data.get("epsilon_per_family")
+        if value is not None and family is not None and value > family:
+            raise ValueError(f"at most epsilon_per_family ({family:g}) was expected")
+        return value
 
 
 class Retention(BaseModel):

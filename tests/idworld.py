@@ -4,6 +4,7 @@ from datetime import UTC, date, datetime
 
 import polars as pl
 
+from pipelines.governance.chain import head
 from pipelines.governance.database import create_registry
 from pipelines.governance.releases import NewRelease, published, reserve
 from pipelines.governance.rights import registry_digests
@@ -149,5 +150,6 @@ def record_release(workspace, registry, release_id, ids, **changes):
         {"learner": digests(workspace, ids), "item": "ml", "class_number": 0},
         schema_overrides={"class_number": pl.Int64},
     )
-    reserve(registry, NewRelease(**new), members=members, classes={0: {}}, actor=STEWARD, at=NOW)
+    reserve(registry, NewRelease(**new), members=members, classes={0: {}}, seen=head(registry),
+            key=None, actor=STEWARD, at=NOW)  # fmt: skip
     published(registry, release_id, actor=STEWARD, at=NOW, supersedes=())

@@ -27,7 +27,7 @@ def build(file: Path, *, out: Path, workspace: Path, claimed: str | None, as_jso
     """Build a verified extract from the request in FILE, or nothing.
 
     The same request on the same data gives the recorded release once more. A new one is held
-    against every release that is out.
+    against every release that is out. What a build that was cut off left is cleaned up first.
     """
     # Heavy imports on use: `--help` answers at once.
     from pipelines.build import build as build_extract  # noqa: PLC0415
@@ -52,6 +52,7 @@ def build(file: Path, *, out: Path, workspace: Path, claimed: str | None, as_jso
             "steward": str(built.steward),
             "k_promised": verification.k_promised,
             "k_found": verification.k_found,
+            "audit_head": built.head,
         }
         click.echo(json.dumps(answer))
         return
@@ -59,6 +60,7 @@ def build(file: Path, *, out: Path, workspace: Path, claimed: str | None, as_jso
     said = "built before on the same data, given out once more" if built.again else "recorded"
     click.echo(f"release: {built.release} ({said})")
     click.echo(f"verified: k = {verification.k_promised} promised, {verification.k_found} found")
+    click.echo(f"audit: {built.head}")
     click.echo(f"for the steward only: {built.steward}")
 
 

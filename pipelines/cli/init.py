@@ -1,13 +1,15 @@
 """`kohort init`."""
 
 import re
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Final
 
 import click
 
+from pipelines.cli.options import login
 from pipelines.errors import KohortError
-from pipelines.people import Duty
+from pipelines.people import EVERY_DUTY, Actor, Duty
 from pipelines.settings import (
     SourceSettings,
     create_workspace,
@@ -54,6 +56,10 @@ def init(
         raise click.BadParameter(f"two sources are named {twice[0]}", param_hint="--source")
     # Heavy imports on use: `--help` answers at once.
     from pipelines.governance.database import create_registry, open_registry  # noqa: PLC0415
+    from pipelines.governance.registry_keys import (  # noqa: PLC0415
+        record_registry_key,
+        registry_key_of,
+    )
     from pipelines.sources import load_family, open_source  # noqa: PLC0415
 
     for _, source in named:  # what can't be opened now would only fail later
@@ -69,9 +75,11 @@ def init(
     try:
         address = find_workspace(directory).database
         if new_key:
-            create_registry(address)
+            registry, who = create_registry(address), login()
+            actor = Actor(who, who, EVERY_DUTY)
+            record_registry_key(registry, directory, actor=actor, at=datetime.now(UTC))
         else:  # a second workspace of a team, or one from a backup: the key is of its registry
-            open_registry(address)
+            registry_key_of(open_registry(address), directory)
     except KohortError:  # such as a server that is down: the next try starts anew
         remove_workspace(directory, new_key=new_key)
         raise

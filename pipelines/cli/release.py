@@ -179,21 +179,22 @@ def share(
     """
     from pipelines.governance import releases  # noqa: PLC0415
     from pipelines.governance.identities import aliases  # noqa: PLC0415
+    from pipelines.governance.registry_keys import registry_key_of  # noqa: PLC0415
     from pipelines.governance.rights import other_names  # noqa: PLC0415
-    from pipelines.keys import registry_key  # noqa: PLC0415
     from pipelines.sources import load_family  # noqa: PLC0415
     from pipelines.store import stored  # noqa: PLC0415
 
     found, actor, registry = _open(workspace, claimed, Duty.STEWARD)
     status = releases.release(registry, release_id)
     family, _ = load_family(found.source(status.source).family, base=found.root)
-    people = aliases(found)
+    people, key = aliases(found), registry_key_of(registry, found.root)
     changed = releases.share(
         registry,
         release_id,
         recipient=address,
         policy=found.policy,
-        names=None if people is None else other_names(people, registry_key(found.root)),
+        names=None if people is None else other_names(people, key),
+        registry_key=key,
         by_course=status.item == family.item,
         actor=actor,
         at=datetime.now(UTC),

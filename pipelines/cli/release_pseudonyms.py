@@ -9,7 +9,6 @@ import click
 
 from pipelines.cli.options import acting, as_option, json_option, read_learner_id, workspace_option
 from pipelines.errors import RegistryError, RightsError
-from pipelines.keys import registry_key
 from pipelines.people import Duty
 from pipelines.settings import find_workspace
 
@@ -61,6 +60,7 @@ def pseudonyms(
     from pipelines.governance.chain import changing  # noqa: PLC0415
     from pipelines.governance.database import open_registry  # noqa: PLC0415
     from pipelines.governance.identities import all_ids  # noqa: PLC0415
+    from pipelines.governance.registry_keys import registry_key_of  # noqa: PLC0415
     from pipelines.governance.releases import release, releases_of  # noqa: PLC0415
     from pipelines.governance.rights import erased, registry_digests  # noqa: PLC0415
 
@@ -70,7 +70,8 @@ def pseudonyms(
     registry = open_registry(place.database)
     found = release(registry, release_id)
     person = all_ids(place, read_learner_id(learner_id))
-    digests = registry_digests(pl.Series(sorted(person.ids)), registry_key(place.root)).to_list()
+    key = registry_key_of(registry, place.root)
+    digests = registry_digests(pl.Series(sorted(person.ids)), key).to_list()
     here = any(one.rows for one in person.found if one.source == found.source)
     told = found.id in {one.id for one in releases_of(registry, digests)}
     if not (here or told or erased(registry, digests)):

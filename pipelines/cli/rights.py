@@ -11,7 +11,6 @@ from pipelines.cli.options import acting, as_option, json_option, workspace_opti
 from pipelines.cli.rights_erase import erase
 from pipelines.cli.rights_set import object_, restrict, set_
 from pipelines.cli.rights_show import show
-from pipelines.keys import registry_key
 from pipelines.people import Actor
 from pipelines.settings import Workspace, find_workspace
 
@@ -99,12 +98,14 @@ def import_(
 def _import_file(file: Path, workspace: Workspace, actor: Actor) -> "ImportResult":
     # Heavy imports on use: `--help` answers at once.
     from pipelines.governance.database import open_registry  # noqa: PLC0415
+    from pipelines.governance.registry_keys import registry_key_of  # noqa: PLC0415
     from pipelines.governance.rights import import_rights  # noqa: PLC0415
 
+    registry = open_registry(workspace.database)
     return import_rights(
-        open_registry(workspace.database),
+        registry,
         file,
-        registry_key=registry_key(workspace.root),
+        registry_key=registry_key_of(registry, workspace.root),
         received_at=datetime.now(UTC),
         actor=actor,
     )
@@ -113,14 +114,16 @@ def _import_file(file: Path, workspace: Workspace, actor: Actor) -> "ImportResul
 def _import_table(url: str, table: str, workspace: Workspace, actor: Actor) -> "ImportResult":
     # Heavy imports on use: `--help` answers at once.
     from pipelines.governance.database import open_registry  # noqa: PLC0415
+    from pipelines.governance.registry_keys import registry_key_of  # noqa: PLC0415
     from pipelines.governance.rights import import_rights_table  # noqa: PLC0415
 
+    registry = open_registry(workspace.database)
     return import_rights_table(
-        open_registry(workspace.database),
+        registry,
         url,
         table,
         base=Path(),
-        registry_key=registry_key(workspace.root),
+        registry_key=registry_key_of(registry, workspace.root),
         received_at=datetime.now(UTC),
         actor=actor,
     )

@@ -18,7 +18,6 @@ from pipelines.cli.options import (
     workspace_option,
 )
 from pipelines.errors import OutputError
-from pipelines.keys import registry_key
 from pipelines.people import Duty
 from pipelines.settings import find_workspace
 
@@ -72,19 +71,21 @@ def erase(
     # Heavy imports on use: `--help` answers at once.
     from pipelines.governance.database import open_registry  # noqa: PLC0415
     from pipelines.governance.erasure import erase as erase_learner  # noqa: PLC0415
+    from pipelines.governance.registry_keys import registry_key_of  # noqa: PLC0415
 
     place = find_workspace(workspace)
     actor = acting(place, claimed)
     actor.must_be(Duty.STEWARD)
     if notice is not None and os.path.lexists(notice):
         raise OutputError(f"{notice} exists already; choose another --notice, or remove it")
+    registry = open_registry(place.database)
     done = erase_learner(
-        open_registry(place.database),
+        registry,
         place,
         read_learner_id(learner_id),
         actor=actor,
         at=datetime.now(UTC),
-        registry_key=registry_key(place.root),
+        registry_key=registry_key_of(registry, place.root),
         reason=reason,
     )
     if notice is not None and done.releases:

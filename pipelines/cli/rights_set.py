@@ -18,7 +18,6 @@ from pipelines.cli.options import (
     workspace_option,
 )
 from pipelines.errors import RightsError, SourceError
-from pipelines.keys import registry_key
 from pipelines.people import Duty
 from pipelines.settings import Workspace, find_workspace
 
@@ -133,6 +132,7 @@ def _state(
 ) -> None:
     # Heavy imports on use: `--help` answers at once.
     from pipelines.governance.database import open_registry  # noqa: PLC0415
+    from pipelines.governance.registry_keys import registry_key_of  # noqa: PLC0415
     from pipelines.governance.rights import learner_digest, set_state  # noqa: PLC0415
     from pipelines.governance.rights_standing import standing  # noqa: PLC0415
     from pipelines.governance.rights_statement import (  # noqa: PLC0415
@@ -159,9 +159,10 @@ def _state(
     person = _person(place, learner_id, restricts=statement.state != "granted")
     if names_learner(cells.values(), person.ids):
         raise RightsError("an option holds an id of the learner; write what it means without it")
-    key, engine = registry_key(place.root), open_registry(place.database)
-    digests = [learner_digest(id_, key) for id_ in person.ids]
-    set_state(engine, digests, statement, actor=actor, at=now)
+    engine = open_registry(place.database)
+    key = registry_key_of(engine, place.root)
+    digests = [learner_digest(id_, key) for id_ in sorted(person.ids)]
+    set_state(engine, digests, statement, registry_key=key, actor=actor, at=now)
     stands = standing(engine, digests, policy=place.policy, sources=place.sources, at=now)
     _warn(person, statement, place, stands)
     _answer(statement, len(digests), as_json=as_json)

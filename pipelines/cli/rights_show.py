@@ -17,7 +17,6 @@ from pipelines.cli.options import (
     read_learner_id,
     workspace_option,
 )
-from pipelines.keys import registry_key
 from pipelines.people import Duty
 from pipelines.settings import Workspace, find_workspace
 
@@ -94,6 +93,7 @@ def _held(workspace: Workspace, learner_id: str) -> _Held:
         all_ids,
         one_id,
     )
+    from pipelines.governance.registry_keys import registry_key_of  # noqa: PLC0415
     from pipelines.governance.releases import releases_of  # noqa: PLC0415
     from pipelines.governance.rights import history, learner_digest  # noqa: PLC0415
     from pipelines.governance.rights_standing import standing  # noqa: PLC0415
@@ -105,7 +105,8 @@ def _held(workspace: Workspace, learner_id: str) -> _Held:
         # An answer must neither wait for the platform nor tell of a stranger.
         identities = one_id(workspace, learner_id)
         doubt = f"{error}; until then no build uses them, and this is what is held under one id"
-    engine, key = open_registry(workspace.database), registry_key(workspace.root)
+    engine = open_registry(workspace.database)
+    key = registry_key_of(engine, workspace.root)
     digests = [learner_digest(one, key) for one in sorted(identities.ids)]
     here = {found.source for found in identities.found if found.rows}
     return _Held(

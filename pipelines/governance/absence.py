@@ -14,9 +14,11 @@ from typing import Final
 import polars as pl
 
 from anonymizer.pseudonyms import PSEUDONYM, CourseScope, LinkedScope, ReleaseScope, pseudonym_map
-from pipelines.errors import OutputError, RegistryError
+from pipelines.errors import OutputError, RegistryError, SettingsError
+from pipelines.governance.database import open_registry, translated
+from pipelines.governance.key_events import KeyKind, last_event, secret_of
 from pipelines.governance.releases import ReleaseStatus
-from pipelines.keys import project_key, release_key
+from pipelines.keys import key_id, read_secret
 from pipelines.packing import package_name
 from pipelines.settings import Workspace
 from pipelines.store import stored
@@ -44,14 +46,11 @@ def pseudonyms_of(
 
     Raises:
         RegistryError: the release's package is needed, and not at hand.
-        SettingsError: the key can't be read.
+        SettingsError: the key is lost, another than on record, or can't be read.
     """
-    if release.project is not None:
-        key = project_key(workspace.root, release.project)
-    else:
-        key = release_key(workspace.root, release.id)
-    if key is None:
+    if release.key_destroyed:  # its project may have another key by now
         return None
+    key = _key(workspace, release)
     people = pl.DataFrame({_LEARNER: sorted(ids)}, schema={_LEARNER: pl.String})
     if release.scope == "course":
         labels = pl.DataFrame({_ITEM: _items(workspace, release, package)})
@@ -82,6 +81,32 @@ def write_absent(file: Path, release_id: str, pseudonyms: list[str] | None) -> N
         raise OutputError(f"{file} exists already; choose another --out, or remove it") from None
     except OSError as error:
         raise OutputError(f"{file}: can't be written ({error.strerror})") from None
+
+
+def _key(workspace: Workspace, release: ReleaseStatus) -> bytes:
+    """The key that a release's pseudonyms were made under: under another, nobody is in it.
+
+    Raises:
+        SettingsError: it is lost: its file is not here, or is another key's, and no record says
+            that it was destroyed.
+    """
+    kind: KeyKind
+    if release.project is None:
+        kind, name, give_up = "release", release.id, f"release destroy-key {release.id}"
+    else:
+        kind, name = "project", release.project
+        give_up = f"key destroy-project {release.project}"
+    registry = open_registry(workspace.database)
+    with translated(registry), registry.connect() as connection:
+        last = last_event(connection, kind, name)
+    key = read_secret(workspace.root, secret_of(kind, name))
+    if key is None or (last is not None and last.key_id != key_id(key)):
+        raise SettingsError(
+            f"release {release.id}: its key is not in this workspace, and was not destroyed on "
+            f"record; bring keys/{secret_of(kind, name)}.key from your backup or from the "
+            f"workspace that built it, or give it up with `kohort {give_up}`"
+        )
+    return key
 
 
 def _items(workspace: Workspace, release: ReleaseStatus, package: Path | None) -> list[str]:

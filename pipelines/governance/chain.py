@@ -6,21 +6,30 @@ time: SQLite lets in no other, and PostgreSQL's wait for the row that holds the 
 """
 
 import json
+import os
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from datetime import datetime
 from typing import Final, NamedTuple
 
-from sqlalchemy import Connection, Engine, Table, func, insert, select, text, update
+from sqlalchemy import Connection, Engine, Select, Table, func, insert, select, text, update
 
+from pipelines.errors import RegistryError
 from pipelines.governance.bulk import insert_rows
-from pipelines.governance.engines import WAIT_SECONDS, translated
-from pipelines.governance.sealing import ORIGIN, entry_hash, row_hash, rows_digest
+from pipelines.governance.engines import WAIT_SECONDS, place, translated
+from pipelines.governance.sealing import (
+    HASH_BYTES,
+    ORIGIN,
+    entry_hash,
+    row_hasher,
+    rows_digest,
+)
 from pipelines.governance.stored_rows import governed_tables, stored_hashes
-from pipelines.governance.tables import Action, Base, ChainHead, Governed
+from pipelines.governance.tables import SALT_LENGTH, Action, Base, ChainHead, Governed
 from pipelines.people import Actor
 
 _HEAD_ROW: Final = 1
+_HEAD: Final = select(ChainHead.entry, ChainHead.hash).where(ChainHead.id == _HEAD_ROW)
 _KOHORT: Final = Actor("kohort", "kohort", frozenset())
 """Who lays a chain: nobody but the program itself."""
 
@@ -43,7 +52,7 @@ class Change:
         """Use `changing`: the caller holds the chain's lock."""
         self.connection = connection
         self._head = head
-        self._added: dict[str, list[bytes]] = {}
+        self._added: dict[str, bytearray] = {}
         self._adopted: set[str] = set()
         self._next: dict[str, int] = {}
 
@@ -123,11 +132,19 @@ class Change:
 
     def adopt(self, table: Table) -> None:
         """Answer for every row of a table, whichever entry did before: they were just rewritten."""
-        hashes = [sealed for _, sealed in stored_hashes(self.connection, table)]
+        hashes = bytearray()
+        for _, sealed in stored_hashes(self.connection, table):
+            hashes += sealed
         if hashes:
             self._added[table.name] = hashes
             self._adopted.add(table.name)
-            self.connection.execute(update(table).values(entry=self._head.entry + 1))
+            others = table.c.entry != self.entry
+            self.connection.execute(update(table).where(others).values(entry=self.entry))
+
+    @property
+    def entry(self) -> int:
+        """The id of the entry that will answer for what is added now."""
+        return self._head.entry + 1
 
     @property
     def pending(self) -> tuple[str, ...]:
@@ -138,19 +155,21 @@ class Change:
         """What an entry says of a table: number and digest of rows, and whether it has all."""
         hashes = self._added[name]
         every = ["all"] if name in self._adopted else []
-        return [len(hashes), rows_digest(hashes), *every]
+        return [len(hashes) // HASH_BYTES, rows_digest(hashes), *every]
 
     def _bulk(
         self, table: Table, columns: Sequence[str], rows: Iterable[tuple[object, ...]]
     ) -> int:
+        if "salt" in table.c:
+            columns, rows = (*columns, "salt"), ((*row, random_salt()) for row in rows)
         order = sorted(range(len(columns)), key=columns.__getitem__)
-        names = [columns[i] for i in order]
-        hashes = self._added.setdefault(table.name, [])
-        entry = self._head.entry + 1
+        row_hash = row_hasher([columns[i] for i in order])
+        hashes = self._added.setdefault(table.name, bytearray())
+        entry = self.entry
 
         def sealed() -> Iterator[tuple[object, ...]]:
             for row in rows:
-                hashes.append(row_hash(names, [row[i] for i in order]))
+                hashes.extend(row_hash([row[i] for i in order]))
                 yield (*row, entry)
 
         return insert_rows(self.connection, table, (*columns, "entry"), sealed())
@@ -166,6 +185,11 @@ class Change:
         number = self._next[table.name]
         self._next[table.name] = number + 1
         return number
+
+
+def random_salt() -> str:
+    """For a row that has one (see `Salted`)."""
+    return os.urandom(SALT_LENGTH // 2).hex()
 
 
 def _governed(table: type[Base]) -> Table:
@@ -191,18 +215,35 @@ def changing(engine: Engine) -> Iterator[Change]:
 
 
 def locked_head(connection: Connection) -> Head:
-    """The head of the chain, which nobody else moves before this transaction ends."""
+    """The head of the chain, which nobody else moves before this transaction ends.
+
+    Raises:
+        RegistryError: the registry holds none.
+    """
     if connection.dialect.name == "postgresql":
         connection.execute(text(f"SET LOCAL lock_timeout = '{WAIT_SECONDS}s'"))
-    query = select(ChainHead.entry, ChainHead.hash).where(ChainHead.id == _HEAD_ROW)
-    return Head(*connection.execute(query.with_for_update()).one())
+    return _head(connection, _HEAD.with_for_update())
 
 
 def head(engine: Engine) -> Head:
-    """The head of the chain as of now."""
-    query = select(ChainHead.entry, ChainHead.hash).where(ChainHead.id == _HEAD_ROW)
+    """The head of the chain as of now.
+
+    Raises:
+        RegistryError: the database can't be used, or holds no head.
+    """
     with translated(engine), engine.connect() as connection:
-        return Head(*connection.execute(query).one())
+        return _head(connection, _HEAD)
+
+
+def _head(connection: Connection, query: Select[int, str]) -> Head:
+    found = connection.execute(query).one_or_none()
+    # SQLite takes anything for a number.
+    if found is None or (type(found.entry), type(found.hash)) != (int, str):
+        raise RegistryError(
+            f"{place(connection.engine.url)}: the audit chain has no head that one could go on "
+            "from; see `kohort audit verify`, and restore the registry from your backup"
+        )
+    return Head(found.entry, found.hash)
 
 
 def begin_chain(connection: Connection, at: datetime) -> None:

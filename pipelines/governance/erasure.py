@@ -16,6 +16,7 @@ from anonymizer.eligibility import ANY, State
 from pipelines.errors import RightsError
 from pipelines.governance.chain import changing
 from pipelines.governance.identities import Identities, all_ids
+from pipelines.governance.registry_keys import demand_key
 from pipelines.governance.releases import ReleaseStatus, releases_of
 from pipelines.governance.rights import registry_digests
 from pipelines.governance.rights_ids import visible_id
@@ -66,7 +67,7 @@ def erase(
         RightsError: the reason is empty, or holds an id; or no learner has such an id.
         SourceError: a source can't be searched; nothing is recorded.
         AmbiguousPersonError: the ids may be of several persons; nothing is recorded.
-        RegistryError: the registry can't be used.
+        RegistryError: the key was rotated since it was read; or the registry can't be used.
     """
     actor.must_be(Duty.STEWARD)
     if not reason.strip():
@@ -77,6 +78,7 @@ def erase(
     ids = pl.Series(sorted(identities.ids), dtype=pl.String)
     digests = registry_digests(ids, registry_key).to_list()
     with changing(engine) as change:
+        demand_key(change, registry_key)
         new = _without_tombstone(change.connection, digests)
         if new:
             for digest in new:
@@ -84,7 +86,9 @@ def erase(
             # No learner is named: the count of ids is all that is told.
             detail = f"{len(new)} of the ids of one learner"
             change.record(actor, "rights.erase", "one learner", at=at, detail=detail)
-    return Erasure(identities, len(new), tuple(releases_of(engine, digests)))
+        # As long as nobody rotates the key: under another one no release would show the learner.
+        shown = tuple(releases_of(engine, digests))
+    return Erasure(identities, len(new), shown)
 
 
 def _without_tombstone(connection: Connection, digests: Sequence[str]) -> list[str]:

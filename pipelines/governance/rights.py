@@ -1,8 +1,7 @@
 """The rights registry: append-only records, by digest of the learner, never by id."""
 
-import hmac
 from collections import Counter
-from collections.abc import Container, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Container, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from pathlib import Path
@@ -16,6 +15,8 @@ from anonymizer.eligibility import ANY, State
 from pipelines.errors import RightsError
 from pipelines.governance.chain import Change, changing
 from pipelines.governance.database import translated
+from pipelines.governance.layers import folded
+from pipelines.governance.registry_keys import demand_key
 from pipelines.governance.rights_file import Faults, RightsLine, read_rights, read_rights_table
 from pipelines.governance.rights_statement import Statement, canonical_id
 from pipelines.governance.tables import RightsRecord
@@ -65,13 +66,7 @@ class ImportResult:
 
 def registry_digests(learners: pl.Series, key: bytes) -> pl.Series:
     """How the registry knows learners: `learner_digest` of each canonical id; nulls stay null."""
-    keyed = hmac.new(key, digestmod="sha256")  # copied for each: hashing the key is half the work
-
-    def digest(learner: str) -> str:
-        own = keyed.copy()
-        own.update(canonical_id(learner).encode())
-        return own.hexdigest()
-
+    digest = _digest_under(key)
     return pl.Series(
         learners.name,
         [None if learner is None else digest(learner) for learner in learners],
@@ -94,8 +89,12 @@ def learner_digest(learner_id: str, key: bytes) -> str:
     """How the registry knows a learner: HMAC-SHA256 of his canonical id, in hex.
 
     Blanks around an id are no part of it, neither here nor in a rights file.
+
+    Args:
+        learner_id: as any source or file has it.
+        key: one or more layers of 32 bytes (see `pipelines.governance.layers`).
     """
-    return hmac.digest(key, canonical_id(learner_id).encode(), "sha256").hex()
+    return _digest_under(key)(learner_id)
 
 
 def import_rights(
@@ -104,8 +103,9 @@ def import_rights(
     """Record a whole rights file (CSV or Parquet), or nothing of it.
 
     Raises:
-        RightsError: the file is bad (see `read_rights`), names a learner who was erased in another
-            state than `erased`, or the registry can't be written.
+        RightsError: the file is bad (see `read_rights`), or names a learner who was erased in
+            another state than `erased`.
+        RegistryError: the key was rotated since it was read; or the registry can't be written.
         RoleError: the actor is neither steward nor engineer.
     """
     actor.must_be(Duty.STEWARD, Duty.ENGINEER)
@@ -137,7 +137,7 @@ def import_rights_table(
         actor: who imports.
 
     Raises:
-        RightsError: as `import_rights`.
+        RegistryError: as `import_rights`.
         RoleError: the actor is neither steward nor engineer.
     """
     actor.must_be(Duty.STEWARD, Duty.ENGINEER)
@@ -194,6 +194,7 @@ def set_state(
     digests: Sequence[str],
     statement: Statement,
     *,
+    registry_key: bytes,
     actor: Actor,
     at: datetime,
 ) -> None:
@@ -201,19 +202,23 @@ def set_state(
 
     Args:
         engine: the registry.
-        digests: of every id of the person, as of `learner_digest`.
+        digests: of every id of the person, as of `learner_digest`; recorded in this order.
         statement: what is recorded.
+        registry_key: what the digests were made under.
         actor: who records it.
         at: when.
 
     Raises:
-        RightsError: the learner was erased, and the statement is another than that; or the
-            registry can't be written.
+        RightsError: the learner was erased, and the statement is another than that.
+        RegistryError: the key was rotated since; or the registry can't be written.
         RoleError: the actor is no steward.
     """
     actor.must_be(Duty.STEWARD)
-    rows = [(digest, None, *_stated(statement), at) for digest in sorted(set(digests))]
+    # Not in the order of digests: rows keep theirs when the key is rotated, and it would then tell
+    # whoever has the old key whose they may be.
+    rows = [(digest, None, *_stated(statement), at) for digest in dict.fromkeys(digests)]
     with changing(engine) as change:
+        demand_key(change, registry_key)
         if statement.state is not State.ERASED and _erased(change.connection, digests):
             raise RightsError(
                 "LEARNER_ID: was erased; nothing but that is recorded of an erased learner"
@@ -259,15 +264,22 @@ class _Rows:
     counts: Counter[State] = field(default_factory=Counter)
 
     def rows(self, gone: Container[str]) -> Iterator[tuple[object, ...]]:
+        digest_under = _digest_under(self.key)
         for number, learner_id, statement in self.lines:
-            digest = learner_digest(learner_id, self.key)
+            digest = digest_under(learner_id)
             if digest in gone and statement.state is not State.ERASED:
                 self.faults.add(_WAS_ERASED, number)
             self.counts[statement.state] += 1
             yield (digest, None, *_stated(statement), self.received_at)
 
 
+def _digest_under(key: bytes) -> Callable[[str], str]:
+    digest = folded(key)
+    return lambda learner_id: digest(canonical_id(learner_id).encode()).hex()
+
+
 def _import(change: Change, rows: _Rows, actor: Actor, *, subject: str) -> ImportResult:
+    demand_key(change, rows.key)
     # The lines refuse themselves at their end, and the transaction goes back.
     change.add_rows(RightsRecord, _COLUMNS, rows.rows(_all_erased(change.connection)))
     counts = {state.value: rows.counts[state] for state in sorted(rows.counts)}

@@ -6,47 +6,81 @@ without `entry`; no spaces, ASCII. An instant is `YYYY-MM-DD HH:MM:SS.ffffff` in
 """
 
 import hashlib
-import json
-from collections.abc import Iterable, Mapping, Sequence
+import re
+from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, date, datetime
+from functools import lru_cache
+from json.encoder import encode_basestring_ascii as quoted
 from typing import Final
+
+import numpy as np
 
 ORIGIN: Final = "0" * 64
 """What the first entry has for the hash of the one before."""
 
+HASH_BYTES: Final = 32
 
-def row_hash(names: Sequence[str], values: Sequence[object]) -> bytes:
-    """The SHA-256 of a row.
+
+def row_hasher(names: Sequence[str]) -> Callable[[Sequence[object]], bytes]:
+    """What takes a row's cells to its SHA-256, for many rows of the same columns.
 
     Args:
-        names: of its columns, sorted.
-        values: their cells: text, whole numbers, instants, days, or None.
+        names: of the columns, sorted: the order that it takes cells in. A cell is a text, a whole
+            number, an instant, a day, or None; any other is a TypeError.
     """
-    cells = {n: v for n, v in zip(names, values, strict=True) if v is not None}
-    text = json.dumps(cells, separators=(",", ":"), default=as_text)
-    return hashlib.sha256(text.encode()).digest()
+    keys = [f"{quoted(name)}:" for name in names]
+    sha256 = hashlib.sha256
+
+    def row_hash(values: Sequence[object]) -> bytes:
+        cells = [
+            # `json.dumps` says the same, and takes three times as long.
+            key + (quoted(value) if type(value) is str else _literal(value))
+            for key, value in zip(keys, values, strict=True)
+            if value is not None
+        ]
+        return sha256(f"{{{','.join(cells)}}}".encode()).digest()
+
+    return row_hash
 
 
-def rows_digest(hashes: Iterable[bytes]) -> str:
-    """The SHA-256 of the hashes of some rows, sorted: the order of rows means nothing."""
-    return hashlib.sha256(b"".join(sorted(hashes))).hexdigest()
+def rows_digest(hashes: bytearray) -> str:
+    """The SHA-256 of the hashes of some rows, sorted: the order of rows means nothing.
+
+    Args:
+        hashes: one after the other; sorted here where they lie.
+    """
+    np.frombuffer(hashes, dtype=f"S{HASH_BYTES}").sort()
+    return hashlib.sha256(hashes).hexdigest()
 
 
 def entry_hash(cells: Mapping[str, object]) -> str:
-    """The hash of an entry: of its row, but for the column `hash`."""
+    """The hash of an entry, in hex: of its row, but for the column `hash`."""
     names = sorted(set(cells) - {"hash"})
-    return row_hash(names, [cells[name] for name in names]).hex()
+    return row_hasher(names)([cells[name] for name in names]).hex()
 
 
-def as_text(value: object) -> str:
-    """An instant or a day, as it is hashed.
+def is_hash(text: object) -> bool:
+    """Whether it could be the hash of an entry."""
+    return isinstance(text, str) and re.fullmatch(r"[0-9a-f]{64}", text) is not None
+
+
+def _literal(value: object) -> str:
+    """A cell that is no plain text, as JSON.
 
     Raises:
-        TypeError: it is neither.
+        TypeError: the databases would not give it back as it is.
     """
+    if type(value) is int:
+        return str(value)
+    if isinstance(value, str):  # of an enumeration
+        return quoted(value)
     if isinstance(value, datetime):
-        utc = value if value.tzinfo is None else value.astimezone(UTC).replace(tzinfo=None)
-        return utc.isoformat(sep=" ", timespec="microseconds")
+        return _instant(value.astimezone(UTC) if value.tzinfo not in {None, UTC} else value)
     if isinstance(value, date):
-        return value.isoformat()
+        return f'"{value.isoformat()}"'
     raise TypeError(f"a {type(value).__name__} is no cell of a governed row")
+
+
+@lru_cache(maxsize=4096)  # rows that come together share theirs
+def _instant(utc: datetime) -> str:
+    return f'"{utc.replace(tzinfo=None).isoformat(sep=" ", timespec="microseconds")}"'

@@ -163,7 +163,7 @@ def test_no_rows(registry):
 
 
 def test_keys_count_on_after_many_rows(registry):
-    """Ids are given by the database; rows added later follow."""
+    """Where the database gives ids, rows added later follow."""
     written(registry, [("ab", "p", "*", None, NOW, None)] * 3)
     written(registry, [("cd", "p", "*", None, NOW, None)])
     with registry.connect() as connection:
@@ -218,7 +218,7 @@ def test_numbers_come_back(registry):
     columns = ("learner", "item", "class_number")
     schema = pl.Schema({"learner": pl.String(), "item": pl.String(), "class_number": pl.Int64()})
     release = dict.fromkeys(Release.__table__.c.keys(), "x")
-    release |= {"k": 5, "cut_off": NOW, "created_at": NOW, "expires_on": None}
+    release |= {"k": 5, "cut_off": NOW, "created_at": NOW, "expires_on": None, "entry": 0}
     rows = [("ab", "", 0), ("cd", "a,b", 2_000_000_000)]
     with registry.begin() as connection:
         connection.execute(Release.__table__.insert(), release)

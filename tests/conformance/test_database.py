@@ -20,6 +20,8 @@ from pipelines.cli.database import database
 from pipelines.errors import RegistryError
 from pipelines.governance import database as module
 from pipelines.governance import engines
+from pipelines.governance.audit import entries, verified, verify_chain
+from pipelines.governance.chain import head
 from pipelines.governance.database import (
     REVISIONS,
     create_registry,
@@ -29,9 +31,11 @@ from pipelines.governance.database import (
     upgrade_registry,
 )
 from pipelines.governance.engines import open_engine
+from pipelines.governance.sealing import ORIGIN
 from pipelines.governance.tables import Action, Base, RightsRecord
 from pipelines.people import EVERY_DUTY, Actor
 from pipelines.settings import create_workspace
+from tests.anyrow import any_row
 
 NOW = datetime(2026, 3, 1, 12, 30, 15, 250_000, tzinfo=UTC)
 ENGINEER = Actor("e.diaz@platform.example", "ediaz", EVERY_DUTY)
@@ -72,9 +76,16 @@ INSERT INTO rights_record (learner, purpose, scope, state, effective_from, recei
 
 
 def differences(engine):
+    """What Alembic finds; None: as it compares by itself."""
+
+    def other_default(context, _inspected, _column, there, _wanted, rendered):
+        # SQLite tells an empty text in parentheses.
+        empty = (there, rendered) == ("('')", "")
+        return False if empty and context.dialect.name == "sqlite" else None
+
+    opts = {"compare_server_default": other_default}
     with engine.connect() as connection:
-        context = MigrationContext.configure(connection, opts={"compare_server_default": True})
-        return compare_metadata(context, Base.metadata)
+        return compare_metadata(MigrationContext.configure(connection, opts=opts), Base.metadata)
 
 
 def sqlite_url(folder):
@@ -144,13 +155,73 @@ def test_rows_outlive_an_upgrade(registry_url):
         kept = connection.execute(select(RightsRecord.effective_from)).scalar_one()
         actions = connection.execute(select(Action.kind, Action.subject, Action.detail)).all()
     assert kept == datetime(2026, 1, 1, tzinfo=UTC)
-    assert actions == [("database.upgrade", REVISIONS[-1], "from 0001")]
+    assert actions == [
+        ("registry.begin_chain", "what was there", None),
+        ("database.upgrade", REVISIONS[-1], "from 0001"),
+    ]
+
+
+def lay_second_revision(url):
+    """A registry as of revision 0002, with two rows in every table; ids of actions have gaps."""
+    if url.get_backend_name() == "sqlite":
+        sqlite3.connect(url.database).close()
+    engine = open_engine(url)
+    with engine.begin() as connection:
+        command.upgrade(config_over(connection), "0002")
+        old = MetaData()
+        old.reflect(connection, only=lambda name, _: name != "alembic_version")
+        for table in old.sorted_tables:
+            connection.execute(insert(table), [any_row(table, 1), any_row(table, 2)])
+        actions = old.tables["action"]
+        connection.execute(insert(actions), {**any_row(actions, 7), "detail": None})
+    return engine, old
+
+
+def test_what_governed_before_the_chain_is_sealed_by_it(registry_url):
+    """Every row of revision 0002 stays as it is, and from now on any change of it is found."""
+    engine, old = lay_second_revision(registry_url)
+
+    def held():
+        with engine.connect() as connection:
+            return {
+                table.name: connection.execute(select(table).order_by(*table.primary_key)).all()
+                for table in old.sorted_tables
+            }
+
+    before = held()
+    assert len(before) == 8
+    assert upgrade_registry(registry_url, actor=ENGINEER, at=NOW) == "0002"
+    after = held()
+    kinds = ["registry.begin_chain", "database.upgrade"]
+    assert [row.kind for row in after["action"][3:]] == kinds
+    assert {**after, "action": after["action"][:3]} == before
+    assert [entry.id for entry in entries(engine)] == [1, 2, 7, 8, 9]
+    audit = verify_chain(engine)
+    assert (audit.broken, audit.entries, audit.head.entry) == (None, 5, 9)
+    assert set(audit.anew) == set()
+    assert {name: n for name, n in audit.rows.items() if n} == dict.fromkeys(
+        set(before) - {"action"}, 2
+    )
+    for change, entry in (
+        ("UPDATE action SET subject = 'another' WHERE id = 2", 2),
+        ("UPDATE release_member SET class_number = 5", 8),
+    ):
+        with engine.connect() as connection, connection.begin() as transaction:
+            connection.execute(text(change))
+            assert verified(connection).broken.entry == entry
+            transaction.rollback()
 
 
 def test_an_upgrade_of_what_is_up_to_date_changes_nothing(registry, registry_url):
     """It may be run at any time."""
     assert upgrade_registry(registry_url, actor=ENGINEER, at=NOW) == REVISIONS[-1]
-    assert registry_contents(registry_url).rows == dict.fromkeys(Base.metadata.tables, 0)
+    empty = {**dict.fromkeys(Base.metadata.tables, 0), "chain_head": 1}
+    assert registry_contents(registry_url).rows == empty
+
+
+def test_a_fresh_registry_has_a_chain_without_entries(registry):
+    """Nobody did anything in it yet."""
+    assert head(registry) == (0, ORIGIN)
 
 
 def test_an_older_registry_is_upgraded_by_opening_or_refused(registry_url):
@@ -179,7 +250,7 @@ def test_a_registry_from_before_the_steps_is_recognized(tmp_path):
     assert differences(engine) == []
 
 
-@pytest.mark.parametrize("revision", ["0003", "9f1c2ab34d5e"])
+@pytest.mark.parametrize("revision", ["0004", "9f1c2ab34d5e"])
 def test_a_later_revision_is_refused(registry, registry_url, revision):
     """What a later kohort wrote is not touched."""
     with registry.begin() as connection:
@@ -229,7 +300,7 @@ def test_a_failed_step_leaves_nothing(registry_url, monkeypatch):
         raise SQLAlchemyError("disk full")
 
     lay_first_revision(registry_url)
-    monkeypatch.setattr(module, "record", fail)
+    monkeypatch.setattr(module, "begin_chain", fail)
     with pytest.raises(RegistryError):
         upgrade_registry(registry_url, actor=ENGINEER, at=NOW)
     assert set(inspect(open_engine(registry_url)).get_table_names()) == {
@@ -314,7 +385,7 @@ def test_readers_do_not_wait_for_a_writer(registry, registry_url):
 
 def test_who_waits_too_long_is_told_why(tmp_path, monkeypatch):
     """Nobody is sent to a backup because another command is at work."""
-    monkeypatch.setattr(engines, "_WAIT_SECONDS", 0)
+    monkeypatch.setattr(engines, "WAIT_SECONDS", 0)
     engine = create_registry(sqlite_url(tmp_path))
     with (
         engine.begin(),

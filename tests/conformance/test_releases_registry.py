@@ -9,6 +9,7 @@ import pytest
 from sqlalchemy import insert, select
 
 from pipelines.errors import RegistryError, RequestError, RoleError
+from pipelines.governance.chain import changing, head
 from pipelines.governance.releases import (
     MEMBER_SCHEMA,
     NewRelease,
@@ -18,10 +19,12 @@ from pipelines.governance.releases import (
     due,
     expire,
     failed,
+    given_again,
     members,
     published,
     recall,
     recode_text,
+    refuse_later_rights,
     release,
     releases,
     releases_of,
@@ -31,7 +34,7 @@ from pipelines.governance.releases import (
     share,
 )
 from pipelines.governance.releases.state import Kind
-from pipelines.governance.tables import Action, ReleaseClass, RightsRecord
+from pipelines.governance.tables import Action, KeyEvent, ReleaseClass, RightsRecord
 from pipelines.people import EVERY_DUTY, Actor, Duty
 from schemas.declaration import parse_toml
 from schemas.policy import Policy
@@ -89,9 +92,16 @@ def shown(*rows):
 MEMBERS = shown(("1" * 64, "AAA", 0), ("1" * 64, "BBB", 0), ("2" * 64, "", 1))
 
 
+def keep(registry, new=NEW, who=MEMBERS, *, seen=None, key=None, at=NOW):
+    """Reserve a release, on what the registry holds now."""
+    since = head(registry) if seen is None else seen
+    by = {"actor": STEWARD, "at": at}
+    reserve(registry, new, members=who, classes=CLASSES, seen=since, key=key, **by)
+
+
 def lay(registry, new=NEW, who=MEMBERS, *, out=True, supersedes=()):
     """Reserve a release, and publish it."""
-    reserve(registry, new, members=who, classes=CLASSES, actor=STEWARD, at=NOW)
+    keep(registry, new, who)
     if out:
         published(registry, new.id, actor=STEWARD, at=NOW, supersedes=supersedes)
 
@@ -166,7 +176,6 @@ STATES = [
 REFUSALS = [
     (["publish"], "publish", RegistryError, "where reserved was expected"),
     (["fail"], "publish", RegistryError, "where reserved was expected"),
-    (["publish"], "fail", RegistryError, "where reserved was expected"),
     (["fail"], "recall", RegistryError, "only one that may be out"),
     (["publish", "recall"], "recall", RegistryError, "only one that may be out"),
     (["publish", "expire"], "recall", RegistryError, "only one that may be out"),
@@ -219,6 +228,103 @@ def test_refusals(registry):
         assert (release(registry, identity), actions(registry)) == before, steps
 
 
+def test_only_what_is_reserved_fails(registry):
+    """Once it was published, recalled or never recorded, the end of its build changes nothing."""
+    own = replace(NEW, id="0000000b")
+    keep(registry, own, key=b"k" * 32)
+    assert failed(registry, own.id, actor=STEWARD, at=NOW) == "failed"
+    lay(registry)
+    keep(registry, replace(NEW, id="0000000c"))
+    act(registry, "recall", "0000000c")
+    before = actions(registry), keys(registry)
+    for identity, state in {
+        "0000000a": "served",
+        "0000000b": "failed",
+        "0000000c": "recalled",
+        "0000000d": None,
+    }.items():
+        assert failed(registry, identity, actor=STEWARD, at=NOW) == state
+    assert (actions(registry), keys(registry)) == before
+
+
+def keys(registry):
+    with registry.connect() as connection:
+        query = select(KeyEvent.kind, KeyEvent.name, KeyEvent.event).order_by(KeyEvent.id)
+        return [tuple(row) for row in connection.execute(query)]
+
+
+def test_a_key_is_on_record_with_its_release(registry):
+    """Made when the release is reserved, destroyed when it fails; a project's is neither."""
+    keep(registry, key=b"k" * 32)
+    keep(registry, replace(NEW, id="0000000b", scope="linked", project="dropout"))
+    for identity in ("0000000a", "0000000b"):
+        failed(registry, identity, actor=STEWARD, at=NOW)
+    assert keys(registry) == [
+        ("release", "0000000a", "created"),
+        ("release", "0000000a", "destroyed"),
+    ]
+
+
+CHANGES = [
+    ("rights.set", "denied", True),
+    ("rights.import", "a file", True),
+    ("rights.erase", "one learner", True),
+    ("release.reserve", "0000000f", True),
+    ("key.rotate", "registry", True),
+    ("key.destroy", "project dropout", True),
+    ("request.withdraw", NEW.request, True),
+    ("request.reject", NEW.request, True),
+    ("request.withdraw", "e" * 64, False),
+    ("request.approve", NEW.request, False),
+    ("release.publish", "0000000f", False),
+    ("release.recall", "0000000f", False),
+    ("release.give_again", "0000000f", False),
+    ("key.create", "project dropout", False),
+    ("build.recover", "builds that were cut off", False),
+]
+
+
+def test_what_a_release_rests_on_must_not_change(registry):
+    """Nothing is recorded where rights, releases, keys or the request changed since the look."""
+    for number, (kind, subject, refused) in enumerate(CHANGES):
+        new, seen = replace(NEW, id=f"{number:07x}0"), head(registry)
+        with changing(registry) as change:
+            change.record(STEWARD, kind, subject, at=NOW)
+        if refused:
+            before = actions(registry)
+            with pytest.raises(RegistryError, match=rf"\({kind}\); nothing is released; run it"):
+                keep(registry, new, seen=seen, key=b"k" * 32)
+            assert actions(registry) == before
+        else:
+            keep(registry, new, seen=seen)
+        keep(registry, replace(new, id=f"{number:07x}1"))  # whoever looks after it
+
+
+def test_rights_after_the_cut_off(registry):
+    """What was recorded while a build read or waited is not passed over, though seen by now."""
+    later = NOW + timedelta(seconds=1)
+    with changing(registry) as change:
+        change.record(STEWARD, "rights.set", "denied", at=later)
+    with pytest.raises(RegistryError, match=r"rights\.set"):
+        keep(registry)
+    with pytest.raises(RegistryError, match=r"rights\.set"):
+        refuse_later_rights(registry, NOW)
+    refuse_later_rights(registry, later)
+    keep(registry, replace(NEW, cut_off=later))
+
+
+def test_the_head_is_told(registry):
+    """Publishing, and giving out again, tell the head of the chain that they made."""
+    keep(registry)
+    out = published(registry, NEW.id, actor=STEWARD, at=NOW, supersedes=[])
+    assert out == head(registry)
+    again = given_again(registry, NEW.id, actor=STEWARD, at=NOW)
+    assert again == head(registry) != out
+    act(registry, "recall")
+    with pytest.raises(RegistryError, match="is recalled by now"):
+        given_again(registry, NEW.id, actor=STEWARD, at=NOW)
+
+
 def test_only_a_steward(registry):
     """What changes a release that is out is a steward's to do, confirmations too."""
     lay(registry)
@@ -247,7 +353,7 @@ def test_what_is_recorded_is_read_back(registry):
     """Every value comes back as it was given, on both databases."""
     new = replace(NEW, scope="linked", project="dropout", m=2, item=None, expires_on=None)
     at = NOW + timedelta(microseconds=17)
-    reserve(registry, new, members=MEMBERS, classes=CLASSES, actor=STEWARD, at=at)
+    keep(registry, new, at=at)
     found = release(registry, "0000")
     for name in NewRelease.__dataclass_fields__.keys() - {"frozen_text"}:
         assert getattr(found, name) == getattr(new, name)
@@ -416,8 +522,8 @@ def test_the_key_of_a_project_is_not_a_releases(registry):
         act(registry, "destroy-key")
 
 
-def test_a_key_that_could_not_be_destroyed(registry):
-    """Is not recorded as destroyed."""
+def test_a_key_that_could_not_be_removed(registry):
+    """Is destroyed on record all the same: nobody uses it, and recovery removes it."""
     lay(registry)
     act(registry, "recall")
 
@@ -426,7 +532,7 @@ def test_a_key_that_could_not_be_destroyed(registry):
 
     with pytest.raises(PermissionError, match=NEW.id):
         destroy_key(registry, "0000", reason="over", actor=STEWARD, at=NOW, destroy=fail)
-    assert not release(registry, NEW.id).key_destroyed
+    assert release(registry, NEW.id).key_destroyed
 
 
 def test_members_stand_in_given_classes(registry):

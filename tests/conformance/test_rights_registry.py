@@ -78,11 +78,12 @@ def load(registry, workspace, tmp_path):
 
 
 @pytest.fixture
-def state(registry, digest):
+def state(registry, workspace, digest):
     """Record a statement of a learner."""
+    key = registry_key(workspace.root)
 
     def state(name, statement, *, at=NOW, actor=SAM):
-        set_state(registry, [digest(name)], statement, actor=actor, at=at)
+        set_state(registry, [digest(name)], statement, registry_key=key, actor=actor, at=at)
 
     return state
 
@@ -141,14 +142,15 @@ def test_an_erased_learner_is_not_imported_again(registry, load, state, ask):
     assert ask()[0] == [*BOB, *CID]
 
 
-def test_nothing_but_reading_of_an_erased_learner(registry, state, digest):
+def test_nothing_but_reading_of_an_erased_learner(registry, workspace, state, digest):
     """No statement is recorded of an erased learner, under none of the ids."""
+    key = registry_key(workspace.root)
     state("ann", ERASED)
     ids = [digest("bob"), digest("ann")]
     assert erased(registry, ids) == {digest("ann")}
     for statement in (GRANTED, WITHDRAWN):
         with pytest.raises(RightsError, match="was erased"):
-            set_state(registry, ids, statement, actor=SAM, at=NOW)
+            set_state(registry, ids, statement, registry_key=key, actor=SAM, at=NOW)
     assert [entry.state for entry in history(registry, ids)] == ["erased"]
 
 
@@ -286,12 +288,13 @@ def test_aliases_of_nobody_change_nothing(ask, load):
     assert ask()[1].digest == ask(aliases=ALIASES.filter(pl.col("person") == "p1"))[1].digest
 
 
-def test_history_and_standing(registry, state, digest, load):
+def test_history_and_standing(registry, workspace, digest, load):
     """What is held of a person, under all ids, each statement once; and what it comes to."""
     load(LINE.format("ann", "EU"))
     ids = [digest("ann"), digest("f-ann")]
     course = Statement(State.OBJECTED, "research", "course:y", NOW, note="by letter")
-    set_state(registry, ids, course, actor=SAM, at=NOW)
+    key = registry_key(workspace.root)
+    set_state(registry, ids, course, registry_key=key, actor=SAM, at=NOW)
     found = history(registry, ids)
     assert [(entry.state, entry.origin, entry.note) for entry in found] == [
         ("granted", "portal", None),

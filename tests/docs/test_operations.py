@@ -92,9 +92,9 @@ def _walk(folder: Path, database: str, url: str | None) -> None:
             continue
         if "killed" in words:
             _kill_a_build(world, environment)
-        box = f"cd {world / 'ws'}\nset -euo pipefail\n{box}\nenv -0 > ../environment"
-        done = subprocess.run(["bash", "-c", box], env=environment, capture_output=True, text=True)
-        assert done.returncode == 0, (box, done.stdout, done.stderr)
+        script = f"cd {world / 'ws'}\nset -euo pipefail\n{box}\nenv -0 > ../environment"
+        done = _run(["bash", "-c", script], environment)
+        assert done.returncode == 0, (script, done.stdout, done.stderr)
         lines = (world / "environment").read_bytes().decode().split("\0")
         environment = dict(line.split("=", 1) for line in lines if line)
 
@@ -112,9 +112,15 @@ def _kill_a_build(world: Path, environment: dict[str, str]) -> None:
     file.write_text(REQUEST.replace("Results by region", "The same, for somebody else"))
     command = [sys.executable, "-c", KILLED, str(file), str(world / "third")]
     environment = {**environment, "PYTHONPATH": str(ROOT)}
-    done = subprocess.run(command, env=environment, cwd=world / "ws", capture_output=True)
-    assert done.returncode == -signal.SIGKILL, done.stderr.decode()
+    done = _run(command, environment, cwd=world / "ws")
+    assert done.returncode == -signal.SIGKILL, done.stderr
     assert list((world / "ws" / "building").iterdir())
+
+
+def _run(command: list[str], environment: dict[str, str], cwd: Path = ROOT):
+    return subprocess.run(
+        command, check=False, env=environment, cwd=cwd, capture_output=True, text=True
+    )
 
 
 def _tools() -> str:

@@ -2,6 +2,7 @@
 
 import json
 import stat
+from functools import partial
 
 import polars as pl
 import pytest
@@ -9,10 +10,11 @@ from click.testing import CliRunner
 
 from pipelines.cli.release_pseudonyms import pseudonyms
 from pipelines.cli.verify import verify
+from pipelines.governance.releases import destroy_key, recall
 from pipelines.keys import destroy_release_key, make_project_key, store_release_key
 from pipelines.verify import verify_package
 from tests.forging import IN_A, build, edit, seal, set_cell
-from tests.idworld import ADA, record_release, with_registry
+from tests.idworld import ADA, NOW, STEWARD, record_release, with_registry
 from tests.reference.pseudonym import course_pseudonym, linked_pseudonym, release_pseudonym
 
 KEY = bytes(range(32))
@@ -222,7 +224,9 @@ def test_after_the_key_is_destroyed_nobody_can_tell(world, tmp_path):
     record_release(workspace, registry, RELEASE, ["ada-core"])
     store_release_key(workspace.root, RELEASE, KEY)
     package = keep_package(workspace, "course")
-    destroy_release_key(workspace.root, RELEASE)
+    by = {"reason": "over", "actor": STEWARD, "at": NOW}
+    recall(registry, RELEASE, **by)
+    destroy_key(registry, RELEASE, **by, destroy=partial(destroy_release_key, workspace.root))
     out = tmp_path / "absent.json"
     result = CliRunner().invoke(
         pseudonyms,

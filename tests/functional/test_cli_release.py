@@ -13,6 +13,7 @@ from click.testing import CliRunner
 from anonymizer.eligibility import State
 from pipelines.cli.main import main
 from pipelines.cli.release import STATES
+from pipelines.governance.chain import head
 from pipelines.governance.database import create_registry
 from pipelines.governance.releases import (
     MEMBER_SCHEMA,
@@ -89,7 +90,8 @@ def lay(place, tmp_path):
 
     def lay(**changes):
         new = replace(NEW, **changes)
-        reserve(registry, new, members=MEMBERS, classes={0: {}}, actor=STEWARD, at=NOW)
+        reserve(registry, new, members=MEMBERS, classes={0: {}}, seen=head(registry), key=None,
+                actor=STEWARD, at=NOW)  # fmt: skip
         published(registry, new.id, actor=STEWARD, at=NOW, supersedes=[])
         store_release_key(root, new.id, bytes(32))
         keep(root, new.id, tmp_path / "package", tmp_path / "steward")
@@ -244,6 +246,27 @@ def test_destroy_key(run, lay, place):
     assert json.loads(run("destroy-key", "00", "--reason", "over", "--json").output)[
         "key_destroyed"
     ]
+
+
+def test_the_key_of_a_linked_release_is_its_projects(run, lay):
+    """The line names the command that destroys it."""
+    lay(scope="linked", project="dropout")
+    run("recall", "1f", "--reason", "over")
+    refused = run("destroy-key", "1f", "--reason", "over")
+    assert refused.exit_code == 7
+    assert "`kohort key destroy-project dropout`" in refused.output
+
+
+def test_a_key_that_cannot_be_removed_is_destroyed_on_record(run, lay, place):
+    """Nobody uses it from then on; recovery removes it."""
+    root, registry = place
+    lay()
+    run("recall", "1f", "--reason", "over")
+    file = root / "keys" / f"release-{NEW.id}.key"
+    file.unlink()
+    (file / "in the way").mkdir(parents=True)
+    assert run("destroy-key", "1f", "--reason", "over").exit_code == 8
+    assert release(registry, NEW.id).key_destroyed
 
 
 @pytest.mark.parametrize(

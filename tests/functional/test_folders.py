@@ -1,7 +1,7 @@
 """Whatever happens to a build, either a whole release appears or nothing, and no raw rows stay."""
 
-import os
 import re
+import shutil
 import signal
 import subprocess
 import sys
@@ -10,14 +10,17 @@ from pathlib import Path
 
 import pytest
 
-from pipelines.errors import OutputError, RegistryError
-from pipelines.folders import Target, publication, target, workplace
+from pipelines.errors import OutputError
+from pipelines.folders import clear, hand_over, make, target, workplace
 from tests.smallworld import build, consent, make_world, run
+
+ID = "0123abcd"
 
 
 def leftovers(folder: Path) -> list[str]:
-    """Hidden working folders of kohort anywhere below a folder."""
-    return [path.name for path in folder.rglob(".kohort-*")]
+    """Working folders of kohort anywhere below a folder."""
+    journals = folder.glob("ws/building/[!.]*")
+    return [path.name for path in (*folder.rglob(".kohort-*"), *journals)]
 
 
 @pytest.mark.parametrize("out", [".", "/", "..", "there", "link"])
@@ -30,51 +33,111 @@ def test_a_target_that_is_no_new_folder_is_refused(tmp_path: Path, monkeypatch, 
         target(Path(out))
 
 
-def test_a_failed_last_move_takes_everything_back(tmp_path: Path):
-    """If the package can't be moved, the steward's files don't stay either."""
-    to = Target(tmp_path / "absent" / "package", tmp_path / "package.steward")
-    with (
-        pytest.raises(OutputError, match="nothing is released"),
-        workplace(tmp_path, Target(tmp_path / "package", to.steward)) as place,
-        publication(place, to),
-    ):
-        pytest.fail("the package was moved into a folder that is not there")
-    assert not to.steward.exists()
-    assert leftovers(tmp_path) == []
+@pytest.fixture
+def to(tmp_path):
+    """Where a build's results shall lie."""
+    return target(tmp_path / "out" / "package")
 
 
-def test_a_release_that_is_not_recorded_disappears_again(tmp_path: Path):
-    """If the registry fails once the folders stand at their target, they go."""
-    to = target(tmp_path / "package")
-
-    def record() -> None:
-        assert to.package.is_dir()
-        raise RegistryError("lost")
-
-    with (
-        pytest.raises(RegistryError),
-        workplace(tmp_path, to) as place,
-        publication(place, to),
-    ):
-        record()
-    assert not to.package.exists()
-    assert not to.steward.exists()
-    assert leftovers(tmp_path) == []
+@pytest.fixture
+def place(tmp_path, to):
+    """The folders of a build, with a file in each."""
+    (tmp_path / "building").mkdir()
+    made = workplace(tmp_path / "building", ID, to)
+    make(made)
+    for folder in made:
+        (folder / "file").write_text(folder.name)
+    return made
 
 
-def test_staging_of_dead_builds_is_swept(tmp_path: Path):
-    """Raw rows of a build that was killed go when the next one starts; those of a living stay."""
-    done = subprocess.Popen([sys.executable, "-c", ""])
-    done.wait()
-    dead = tmp_path / f".kohort-staging-{done.pid}-x"
-    alive = tmp_path / f".kohort-staging-{os.getppid()}-x"
-    again = tmp_path / f".kohort-staging-{os.getpid()}-x"  # a container's ids come again
-    beside = tmp_path / "out" / f".kohort-aside-{done.pid}-x"
-    for folder in (dead, alive, again, beside):
-        folder.mkdir(parents=True)
-    with workplace(tmp_path, target(tmp_path / "out" / "package")):
-        assert not any(folder.exists() for folder in (dead, again, beside))
-        assert alive.exists()
+def standing(tmp_path: Path) -> set[str]:
+    """Every file below a folder."""
+    return {str(path.relative_to(tmp_path)) for path in tmp_path.rglob("file")}
+
+
+def test_the_folders_are_their_owners_alone(place):
+    """Nobody else of the machine looks into a build, whatever the package is to be in the end."""
+    assert [folder.stat().st_mode & 0o777 for folder in place] == [0o700] * 3
+
+
+def test_handed_over(tmp_path, place, to):
+    """Both folders appear; the package may be read by others then, the steward's files not."""
+    told = []
+    hand_over(place, to, release=ID, progress=told.append)
+    assert told == ["hand over to the steward", "hand over"]
+    assert [folder.stat().st_mode & 0o777 for folder in to] == [0o755, 0o700]
+    assert clear(place, to) == 1
+    assert standing(tmp_path) == {"out/package/file", "out/package.steward/file"}
+
+
+IN_THE_WAY = [
+    (None, "package"),
+    (None, "steward"),
+    ("hand over to the steward", "package"),
+    ("hand over to the steward", "steward"),
+    ("hand over", "package"),
+]
+"""Before which step something else appears (none: before all), and where."""
+
+
+@pytest.mark.parametrize("step, part", IN_THE_WAY)
+def test_what_is_in_the_way_stays(tmp_path, place, to, step, part):
+    """A folder of somebody else at the target is not overwritten, nor taken for ours."""
+
+    def somebody(told):
+        if told == step:
+            getattr(to, part).mkdir(exist_ok=True)
+            (getattr(to, part) / "theirs").touch()
+
+    somebody(None)
+    with pytest.raises(OutputError, match=f"release {ID} is recorded, but .* another --out"):
+        hand_over(place, to, release=ID, progress=somebody)
+    clear(place, to)
+    assert [path.name for path in tmp_path.rglob("*") if path.is_file()] == ["theirs"]
+
+
+HALVES = [
+    (["staging"], False),
+    (["staging", "steward"], False),
+    (["staging", "steward", "package"], False),
+    (["steward", "package"], False),
+    (["package"], True),
+    (["steward"], False),
+    ([], False),
+]
+"""Which folders of a build are there, and whether the steward's then stands at the target."""
+
+
+@pytest.mark.parametrize("there, ours", HALVES)
+@pytest.mark.parametrize("theirs", [False, True])
+def test_cleared(tmp_path, place, to, there, ours, theirs):
+    """Whatever a killed build leaves, its folders go, and nothing of anybody else."""
+    if ours:
+        place.steward.rename(to.steward)
+    elif theirs:
+        to.steward.mkdir()
+        (to.steward / "file").touch()
+    for name in {"staging", "package", "steward"} - {*there}:
+        shutil.rmtree(getattr(place, name), ignore_errors=True)
+    assert clear(place, to) == len(there) + ours
+    assert clear(place, to) == 0
+    kept = {"out/package.steward/file"} if theirs and not ours else set()
+    assert standing(tmp_path) == kept
+
+
+def test_a_target_that_is_gone(tmp_path, place, to):
+    """Where the folder of the target was removed, nothing stands there any more."""
+    shutil.rmtree(tmp_path / "out")
+    assert clear(place, to) == 1
+
+
+def test_what_can_not_be_removed(tmp_path, place, to):
+    """An engineer must hear of a folder that is still there; the raw rows go in any case."""
+    shutil.rmtree(place.package)
+    place.package.write_text("no folder")
+    with pytest.raises(OutputError, match="remove it yourself"):
+        clear(place, to)
+    assert not place.staging.exists()
 
 
 @pytest.mark.parametrize("kind", [signal.SIGTERM, signal.SIGHUP])

@@ -296,3 +296,47 @@ def test_t_comes_on_top_of_the_policy_s_share():
     assert terms(stated("t = { final_result = 0.2 }")).maximum_share == {"final_result": 0.8}
     recursive = "l = { final_result = { recursive = { c = 4.0, l = 2 } } }"
     assert terms(stated(recursive)).maximum_share == {}
+
+
+HOUSE = "epsilon_per_family = 4.0\ndelta = 1e-9\n"
+
+
+def budget(text: str):
+    """The budget of a policy."""
+    return parse_toml(Policy, f"{POLICY}[budget]\n{text}", subject="policy").budget
+
+
+def test_a_budget_as_the_house_writes_it():
+    """Pure, and nobody has less than the family."""
+    found = budget(HOUSE)
+    assert (found.epsilon_per_family, found.delta, found.regime) == (4.0, 1e-9, "pure")
+    assert (found.epsilon_per_purpose, found.epsilon_per_recipient) == (None, None)
+    assert parse_toml(Policy, POLICY, subject="policy").budget is None
+    full = 'epsilon_per_purpose = 4\nepsilon_per_recipient = 0.5\nregime = "zcdp"'
+    assert budget(HOUSE + full).epsilon_per_recipient == 0.5
+
+
+@pytest.mark.parametrize(
+    ("text", "key"),
+    [
+        ("delta = 1e-9", "epsilon_per_family"),
+        ("epsilon_per_family = 4.0", "delta"),
+        (HOUSE.replace("4.0", "0"), "epsilon_per_family"),
+        (HOUSE.replace("4.0", "1e-7"), "epsilon_per_family"),
+        (HOUSE.replace("4.0", "inf"), "epsilon_per_family"),
+        (HOUSE.replace("4.0", "1001"), "epsilon_per_family"),
+        (HOUSE.replace("4.0", '"4"'), "epsilon_per_family"),
+        (HOUSE.replace("1e-9", "0"), "delta"),
+        (HOUSE.replace("1e-9", "1.0"), "delta"),
+        (f"{HOUSE}epsilon_per_purpose = 4.1", "epsilon_per_purpose"),
+        (f"{HOUSE}epsilon_per_recipient = 5", "epsilon_per_recipient"),
+        (f"{HOUSE}epsilon_per_recipient = 0", "epsilon_per_recipient"),
+        (f'{HOUSE}regime = "renyi"', "regime"),
+        (f"{HOUSE}epsilon = 1", "epsilon"),
+    ],
+)
+def test_a_budget_that_is_none(text: str, key: str):
+    """Each part is a number that a ledger can hold, and no part exceeds the whole."""
+    with pytest.raises(SchemaError) as caught:
+        budget(text)
+    assert [violation.key for violation in caught.value.violations] == [f"budget.{key}"]

@@ -1,6 +1,8 @@
 """The workspace's copies of served packages: whole, private, unchanged, and gone when discarded."""
 
 import hashlib
+import os
+from pathlib import Path
 
 import pytest
 
@@ -74,6 +76,32 @@ def test_nothing_is_kept_by_halves(root, built, tmp_path):
     assert [path.name for path in root.iterdir()] == ["releases"]
 
 
+def test_a_copy_is_on_disk_before_it_has_its_name(root, built, monkeypatch):
+    """Every file and folder of it: a power cut later must not leave a release without its copy."""
+    synced, fsync = [], os.fsync
+
+    def noted(descriptor):
+        fsync(descriptor)
+        synced.append(Path(f"/proc/self/fd/{descriptor}").readlink().relative_to(root))
+
+    monkeypatch.setattr(os, "fsync", noted)
+    keep(root, "1a", *built)
+    copy, releases = Path("releases"), root / "releases" / "1a"
+    expected = {path.relative_to(releases) for path in (releases, *releases.rglob("*"))}
+    assert {path.relative_to(copy / ".kohort-1a") for path in synced[:-2]} == expected
+    assert synced[-2:] == [copy, Path()]
+
+
+def test_what_a_killed_copy_leaves_is_discarded(root, built):
+    """It is no kept release, and is removed with one of its name."""
+    keep(root, "1a", *built)
+    (root / "releases" / "1a").rename(root / "releases" / ".kohort-1a")
+    assert stored(root, "1a") is None
+    assert discard(root, "1a")
+    assert list((root / "releases").iterdir()) == []
+    assert not discard(root, "1a")
+
+
 def test_a_release_is_kept_once(root, built):
     """A second package doesn't replace the first."""
     keep(root, "1a", *built)
@@ -123,8 +151,8 @@ def test_discarded(root, built):
     """A discarded copy is gone; discarding twice is no fault."""
     keep(root, "1a", *built)
     keep(root, "1b", *built)
-    discard(root, "1a")
-    discard(root, "1a")
+    assert discard(root, "1a")
+    assert not discard(root, "1a")
     assert stored(root, "1a") is None
     assert stored(root, "1b") is not None
 

@@ -11,6 +11,8 @@ from sqlalchemy import Connection, Engine, select
 
 from pipelines.errors import RegistryError, RequestError
 from pipelines.governance.chain import Change, changing
+from pipelines.governance.key_events import key_destroyed
+from pipelines.governance.registry_keys import demand_key
 from pipelines.governance.releases.registry import happened, only, releases, statuses
 from pipelines.governance.releases.standing import all_permitted
 from pipelines.governance.releases.state import ENDED, PUBLIC, Kind, ReleaseState, ReleaseStatus
@@ -32,7 +34,7 @@ def recall(
         RoleError: the actor is no steward.
         RegistryError: it failed or has ended already, or no reason is given.
     """
-    said = _reason(reason)
+    said = stated_reason(reason)
     with _stewarding(engine, actor) as change:
         found = only(change.connection, id_prefix)
         # One that is reserved may be of a build that was killed, and its package out or not.
@@ -113,6 +115,7 @@ def share(
     recipient: str,
     policy: Policy,
     names: pl.DataFrame | None,
+    registry_key: bytes,
     by_course: bool,
     actor: Actor,
     at: datetime,
@@ -121,16 +124,28 @@ def share(
 
     He is where the researcher is: whose rows may go there was decided in the build.
 
+    Args:
+        engine: the registry.
+        id_prefix: how the release's id starts.
+        recipient: his address.
+        policy: as it stands.
+        names: as in `standing.all_permitted`.
+        registry_key: what the names were made under.
+        by_course: as in `standing.all_permitted`.
+        actor: a steward.
+        at: now.
+
     Raises:
         RoleError: the actor is no steward.
         RegistryError: the release is not served, or public, or past its last day, or he has it
             already; its request is not approved where it must be, or was taken back; or a learner
-            in it does not permit by now that it goes to him.
+            in it does not permit by now that it goes to him; or the key was rotated since.
         RequestError: the policy doesn't admit him, or the purpose; or he is elsewhere than the
             researcher.
     """
     who = recipient.strip()
     with _stewarding(engine, actor) as change:
+        demand_key(change, registry_key)
         found = only(change.connection, id_prefix)
         _demand_shareable(change.connection, found, policy, at)
         if not _ADDRESS.fullmatch(who):
@@ -163,20 +178,23 @@ def destroy_key(
 ) -> ReleaseStatus:
     """Destroy the key of a release: nobody computes its pseudonyms from learners' ids any more.
 
+    The record comes first: where the key's file outlives it, by a kill or a fault, it is removed by
+    `key_events.finish_destructions`, and nobody uses it until then.
+
     Args:
         engine: the registry.
         id_prefix: how the release's id starts.
         reason: why.
         actor: a steward.
         at: when.
-        destroy: given the release's id, removes its key; nothing is recorded if it fails.
+        destroy: given the release's id, removes its key; called once the record is committed.
 
     Raises:
         RoleError: the actor is no steward.
         RegistryError: the release has not ended, has no key of its own, its key is destroyed, or
             no reason is given.
     """
-    said = _reason(reason)
+    said = stated_reason(reason)
     with _stewarding(engine, actor) as change:
         found = only(change.connection, id_prefix)
         if found.state not in ENDED:
@@ -187,15 +205,17 @@ def destroy_key(
         if found.project is not None:
             raise RegistryError(
                 f"release {found.id} is linked: its pseudonyms are made under the key of its "
-                "project, which other releases share"
+                "project, which other releases share; when all of them have ended, run `kohort key "
+                f"destroy-project {found.project}`"
             )
         if found.key_destroyed:
             raise RegistryError(f"release {found.id}: its key is destroyed already")
         happened(change, found.id, Kind.KEY_DESTROYED, actor=actor, at=at, reason=said)
+        key_destroyed(change, "release", found.id, actor=actor, at=at, reason=said)
         change.record(actor, "release.destroy_key", found.id, at=at, detail=said)
         changed = only(change.connection, found.id)
-        destroy(found.id)
-        return changed
+    destroy(changed.id)
+    return changed
 
 
 def _demand_shareable(
@@ -242,7 +262,12 @@ def _is_due(release: ReleaseStatus, today: date) -> bool:
     return release.is_past(today) and release.state not in over
 
 
-def _reason(text: str) -> str:
+def stated_reason(text: str) -> str:
+    """A reason, on one line.
+
+    Raises:
+        RegistryError: there is none.
+    """
     said = " ".join(text.split())
     if not said or not said.isprintable():
         raise RegistryError("--reason: say why, in a few printable words that name no learner")

@@ -9,8 +9,10 @@ from pipelines.governance.tables.audit import Action, ChainHead
 from pipelines.governance.tables.base import (
     DIGEST_LENGTH,
     RELEASE_ID_LENGTH,
+    SALT_LENGTH,
     Base,
     Governed,
+    Salted,
     UtcDateTime,
 )
 from pipelines.governance.tables.budget import (
@@ -39,6 +41,7 @@ __all__ = [
     "KEY_ID_LENGTH",
     "NO_ITEM",
     "RELEASE_ID_LENGTH",
+    "SALT_LENGTH",
     "Account",
     "AccountCeiling",
     "Action",
@@ -58,6 +61,7 @@ __all__ = [
     "Request",
     "RequestEvent",
     "RightsRecord",
+    "Salted",
     "Spend",
     "UtcDateTime",
 ]

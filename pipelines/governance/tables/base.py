@@ -3,13 +3,15 @@
 from datetime import UTC, datetime
 from typing import Final
 
-from sqlalchemy import BigInteger, DateTime, Dialect, Integer, TypeDecorator
+from sqlalchemy import BigInteger, DateTime, Dialect, Integer, String, TypeDecorator
 from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column
 
 DIGEST_LENGTH: Final = 64
 """Hex digits of an HMAC-SHA256 (how the registry knows a learner), and of a SHA-256."""
 
 RELEASE_ID_LENGTH: Final = 8
+SALT_LENGTH: Final = 32
+"""Hex digits of 128 random bits."""
 
 Number = BigInteger().with_variant(Integer(), "sqlite")
 """A key that counts up."""
@@ -46,3 +48,17 @@ class Governed:
     """
 
     entry: Mapped[int] = mapped_column(BigInteger, server_default="0", sort_order=1)
+
+
+class Salted(Governed):
+    """A row with a learner's digest: its hash tells nobody anything.
+
+    Entries keep the hashes of rows for good. Without a salt, whoever once had the registry's key
+    could hold his guesses against them, rotation or not: the other cells stand there to be read. A
+    rotation draws salts anew.
+
+    Attributes:
+        salt: random, in hex; null in rows from before the chain.
+    """
+
+    salt: Mapped[str | None] = mapped_column(String(SALT_LENGTH), sort_order=2)

@@ -51,10 +51,13 @@ class DatasetVersion(Governed, Base):
 class Account(Governed, Base):
     """What may be spent at most: by everybody on a family, for a purpose of it, by a recipient.
 
+    Every charge is spent from three of them, whether or not the policy bounds purposes and
+    recipients: what is spent counts if it does later.
+
     Attributes:
         scope: `family`, `purpose` or `recipient`.
-        subject: which purpose or recipient; the family's own name under scope `family`.
-        regime: `pure` (epsilons add up) or `zcdp` (rhos do).
+        subject: which purpose or recipient, lower case; the family's name under scope `family`.
+        regime: `pure` (epsilons add up) or `zcdp` (rhos do); never changes.
     """
 
     __tablename__ = "account"
@@ -68,11 +71,15 @@ class Account(Governed, Base):
 
 
 class AccountCeiling(Governed, Base):
-    """What an account may spend from now on; the last one holds.
+    """What an account may spend, by the policy that a charge was granted under.
+
+    One row where it differs from the one before. What may be spent now is what the policy says now.
 
     Attributes:
-        micro: millionths of epsilon, or of rho, rounded down.
-        atto_delta: 1e-18ths of delta, rounded down.
+        micro: millionths of epsilon, or of rho, rounded down; the family's where the policy sets
+            none for this account.
+        atto_delta: 1e-18ths of what the draws' deltas may add up to, rounded down: under `zcdp`
+            half of the policy's delta, for the other half turns rho into epsilon.
         policy_sha256: of the policy that says so.
     """
 
@@ -93,6 +100,8 @@ class Charge(Governed, Base):
         id: of the release.
         version: of the data.
         request: the hash of what is asked: the specification.
+        purpose: lower case, as `Account.subject` has it.
+        recipient: the same.
         code_version: of kohort.
         libraries: name -> version of what draws the noise, as a JSON object.
     """
@@ -160,7 +169,7 @@ class Draw(Governed, Base):
 
 
 class Spend(Governed, Base):
-    """What a charge takes from one account, in the account's regime."""
+    """What a charge takes from one account, in the account's regime; nothing if it is refunded."""
 
     __tablename__ = "spend"
 

@@ -17,8 +17,10 @@ class KeyEvent(Governed, Base):
     Attributes:
         kind: `registry`, `project` or `release`.
         name: the project, or the release's id; empty for the registry's.
-        key_id: tells keys apart without telling them.
-        event: `created`, `rotated` (to this one) or `destroyed`.
+        key_id: tells keys apart without telling them: part of a digest (see `keys.key_id`); empty
+            in a `destroyed` of a key that was made before keys were recorded, and is gone.
+        event: `created`, `rotated` (to this one) or `destroyed`; what a name's last event says
+            holds, and a project whose key is destroyed may get a new one.
         reason: why; null where the event says it all.
     """
 

@@ -12,6 +12,7 @@ from pipelines.governance.tables.base import (
     Base,
     Governed,
     Number,
+    Salted,
     UtcDateTime,
 )
 
@@ -98,7 +99,7 @@ class ReleaseClass(Governed, Base):
     labels: Mapped[str] = mapped_column(Text)
 
 
-class ReleaseMember(Governed, Base):
+class ReleaseMember(Salted, Base):
     """One learner of a release and one of his released items: the item-set registry.
 
     Attributes:

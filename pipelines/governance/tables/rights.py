@@ -5,10 +5,10 @@ from datetime import datetime
 from sqlalchemy import CheckConstraint, Index, String
 from sqlalchemy.orm import Mapped, mapped_column
 
-from pipelines.governance.tables.base import DIGEST_LENGTH, Base, Governed, Number, UtcDateTime
+from pipelines.governance.tables.base import DIGEST_LENGTH, Base, Number, Salted, UtcDateTime
 
 
-class RightsRecord(Governed, Base):
+class RightsRecord(Salted, Base):
     """One statement about the data of one learner, or of all learners of a source.
 
     A record stops by its own `effective_to`, or where a later record `ends` its state.

@@ -9,6 +9,7 @@ from alembic import op
 revision = "0003"
 down_revision = "0002"
 
+_NUMBER = sa.BigInteger().with_variant(sa.Integer(), "sqlite")
 _GOVERNED = (
     "rights_record",
     "request",
@@ -32,6 +33,8 @@ def upgrade() -> None:
     )
     for name in _GOVERNED:
         op.add_column(name, _entry())
+    for name in ("rights_record", "release_member"):
+        op.add_column(name, sa.Column("salt", sa.String(32)))
     _create_accounts()
     _create_charges()
     op.create_table(
@@ -72,7 +75,7 @@ def _create_accounts() -> None:
     op.create_table(
         "account_ceiling",
         _number(),
-        sa.Column("account", sa.BigInteger(), sa.ForeignKey("account.id"), nullable=False),
+        sa.Column("account", _NUMBER, sa.ForeignKey("account.id"), nullable=False),
         _instant("at"),
         *map(_count, ("micro", "atto_delta")),
         _digest("policy_sha256"),
@@ -122,15 +125,14 @@ def _create_charges() -> None:
     op.create_table(
         "spend",
         sa.Column("charge", sa.String(8), sa.ForeignKey("charge.id"), primary_key=True),
-        sa.Column("account", sa.BigInteger(), sa.ForeignKey("account.id"), primary_key=True),
+        sa.Column("account", _NUMBER, sa.ForeignKey("account.id"), primary_key=True),
         *map(_count, ("micro", "atto_delta")),
         _entry(),
     )
 
 
 def _number() -> sa.Column[int]:
-    number = sa.BigInteger().with_variant(sa.Integer(), "sqlite")
-    return sa.Column("id", number, primary_key=True)
+    return sa.Column("id", _NUMBER, primary_key=True)
 
 
 def _text(name: str) -> sa.Column[str]:

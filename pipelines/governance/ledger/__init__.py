@@ -1,0 +1,48 @@
+"""The budget ledger: what differential privacy was promised of a family, and what is spent of it.
+
+A build charges all that it will draw before it reads a row (`reserve`), records that it begins to
+read (`begin_reading`), and then what came of it (`commit`, `give_up`).
+"""
+
+from pipelines.governance.ledger.reserving import reserve
+from pipelines.governance.ledger.statement import (
+    ANY_OTHER,
+    AccountStatement,
+    ChargeStatement,
+    FamilyStatement,
+    families_on_record,
+    statement,
+)
+from pipelines.governance.ledger.steps import begin_reading, commit, give_up, settle
+from pipelines.governance.ledger.values import (
+    Amount,
+    ChargeState,
+    NewCharge,
+    PlannedDraw,
+    Regime,
+    Reserved,
+    Scope,
+    Stored,
+)
+
+__all__ = [
+    "ANY_OTHER",
+    "AccountStatement",
+    "Amount",
+    "ChargeState",
+    "ChargeStatement",
+    "FamilyStatement",
+    "NewCharge",
+    "PlannedDraw",
+    "Regime",
+    "Reserved",
+    "Scope",
+    "Stored",
+    "begin_reading",
+    "commit",
+    "families_on_record",
+    "give_up",
+    "reserve",
+    "settle",
+    "statement",
+]

@@ -1,0 +1,167 @@
+"""What becomes of builds that are over: of one that ends, and of those that were cut off.
+
+Both are dealt with by the same steps, each of which may be cut off too and is then done again. The
+registry decides: a release that is published exists, and is given out by the next build of its
+request; of any other nothing stays.
+"""
+
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path
+
+from sqlalchemy import Engine
+
+from pipelines.errors import KohortError, OutputError
+from pipelines.folders import Target, Workplace, clear, make, remove, workplace
+from pipelines.governance.chain import changing
+from pipelines.governance.key_events import finish_destructions
+from pipelines.governance.ledger import settle
+from pipelines.governance.releases import ReleaseState, failed, releases
+from pipelines.governance.releases.state import ENDED
+from pipelines.journal import Journal, begun, dead
+from pipelines.keys import release_secret, remove_secret
+from pipelines.people import Actor, Duty
+from pipelines.store import discard, discard_ended
+
+
+@dataclass(frozen=True, slots=True)
+class Recovered:
+    """What builds that were cut off had left behind.
+
+    Attributes:
+        settled: the ids of these builds: of the release that each one had, or would have had.
+        failed: those whose release was recorded, and of which nothing had left.
+        folders: how many private folders were removed.
+        copies: how many kept copies of releases that are not given out (any more).
+        keys: how many files of keys of releases that failed, or that were destroyed.
+    """
+
+    settled: tuple[str, ...] = ()
+    failed: tuple[str, ...] = ()
+    folders: int = 0
+    copies: int = 0
+    keys: int = 0
+
+    @property
+    def anything(self) -> bool:
+        """Whether there was anything to do."""
+        return self != Recovered()
+
+    def __add__(self, other: "Recovered") -> "Recovered":
+        return Recovered(
+            self.settled + other.settled,
+            self.failed + other.failed,
+            self.folders + other.folders,
+            self.copies + other.copies,
+            self.keys + other.keys,
+        )
+
+
+def recover(root: Path, registry: Engine, *, actor: Actor, at: datetime) -> Recovered:
+    """Clean up after builds of a workspace that were cut off; those that live are left alone.
+
+    So is a release that is reserved and has no journal here: it may be another workspace's.
+
+    Args:
+        root: the workspace.
+        registry: its registry.
+        actor: an engineer or a steward.
+        at: when.
+
+    Raises:
+        RoleError: the actor is neither.
+        RegistryError: the registry can't be used.
+        OutputError: something can't be removed, or a journal can't be read.
+    """
+    actor.must_be(Duty.ENGINEER, Duty.STEWARD)
+    found = Recovered(folders=_of_earlier_versions(root))
+    try:
+        with dead(root) as journals:
+            for journal in journals:
+                found += _ended(journal, root, registry, actor=actor, at=at)
+    except OSError as error:
+        raise OutputError(f"{root}: can't be written ({error.strerror})") from None
+    found += Recovered(copies=discard_all_ended(root, registry))
+    found += Recovered(keys=finish_destructions(registry, root))
+    if found.anything:
+        detail = (
+            f"{len(found.settled)} builds, {len(found.failed)} releases failed, removed "
+            f"{found.folders} folders, {found.copies} copies, {found.keys} keys"
+        )
+        with changing(registry) as change:
+            change.record(actor, "build.recover", "builds that were cut off", at=at, detail=detail)
+    return found
+
+
+@contextmanager
+def surviving(
+    root: Path, registry: Engine, release: str, to: Target, *, actor: Actor, at: datetime
+) -> Iterator[Workplace]:
+    """The private folders of a new build, which are gone when it ends, however it ends.
+
+    A registry that is away then decides later: the next build, or `recover`, asks it.
+
+    Args:
+        root: the workspace.
+        registry: its registry.
+        release: the id that the release will have.
+        to: where the results shall lie.
+        actor: who builds.
+        at: when.
+
+    Raises:
+        OutputError: something can't be written.
+    """
+    try:
+        with begun(root, release, to) as journal:
+            place = workplace(journal.folder, release, to)
+            try:
+                make(place)
+                yield place
+            finally:
+                with suppress(KohortError, OSError):
+                    _ended(journal, root, registry, actor=actor, at=at)
+    except OSError as error:  # sources tell of their own files; what is left is written here
+        what = f"{error.filename}: {error.strerror}" if error.filename else error.strerror
+        raise OutputError(f"can't write ({what}); nothing is released") from None
+
+
+def discard_all_ended(root: Path, registry: Engine) -> int:
+    """Remove the kept copies of releases that are given out no more.
+
+    Returns:
+        How many there were.
+
+    Raises:
+        RegistryError: the registry can't be read.
+        OutputError: one can't be removed.
+    """
+    over = (one for one in releases(registry) if one.state in {*ENDED, ReleaseState.FAILED})
+    return sum(discard_ended(root, one) for one in over)
+
+
+def _ended(
+    journal: Journal, root: Path, registry: Engine, *, actor: Actor, at: datetime
+) -> Recovered:
+    """Deal with all that a build left; its journal goes last."""
+    folders = 0
+    if journal.to is not None:
+        # Before the registry is asked: raw rows go whether it answers or not.
+        folders = clear(workplace(journal.folder, journal.release, journal.to), journal.to)
+    state = failed(registry, journal.release, actor=actor, at=at)
+    copies = keys = 0
+    if state in {None, ReleaseState.FAILED}:
+        copies = discard(root, journal.release)
+        keys = remove_secret(root, release_secret(journal.release))
+    settle(registry, journal.release, actor=actor, at=at)
+    journal.close()
+    one = (journal.release,)
+    return Recovered(one, one if state is ReleaseState.FAILED else (), folders, copies, keys)
+
+
+def _of_earlier_versions(root: Path) -> int:
+    """Remove what builds of kohort 0.1 left in the workspace: none runs beside this version."""
+    left = [*root.glob(".kohort-staging-*"), *root.glob(".kohort-store-*")]
+    return sum(map(remove, left))
