@@ -5,6 +5,7 @@ server can be started. Never part of the tests.
 """
 
 import argparse
+import os
 import random
 import resource
 import subprocess
@@ -24,7 +25,9 @@ from sqlalchemy import URL, make_url
 
 from pipelines.build import plan_request, read_request
 from pipelines.gate import Shown, left_out
-from pipelines.governance.database import create_registry
+from pipelines.governance.audit import verify_chain
+from pipelines.governance.database import create_registry, open_registry
+from pipelines.governance.registry_keys import rotate_registry_key
 from pipelines.governance.rights import import_rights
 from pipelines.keys import registry_key
 from pipelines.people import EVERY_DUTY, Actor
@@ -114,6 +117,21 @@ def bench_eligible(folder: Path, url: str, learners: int, scope: str = "course")
     return measured(lambda: permitted(pairs, plan, workspace, cut_off=datetime.now(UTC)))
 
 
+def bench_audit(_: Path, url: str, __: int) -> str:
+    """The whole chain, and every row that it answers for."""
+    return measured(lambda: verify_chain(open_registry(make_url(url))))
+
+
+def bench_rotate(folder: Path, url: str, _: int) -> str:
+    """Every digest of the registry under a new layer; the chain is checked first."""
+    engine, at = open_registry(make_url(url)), datetime.now(UTC)
+    return measured(
+        lambda: rotate_registry_key(
+            engine, folder / "ws", randomness=os.urandom, actor=ACTOR, at=at, reason="a bench"
+        )
+    )
+
+
 def bench_gate(_: Path, __: str, learners: int, m: str = "1") -> str:
     """A new release beside two live ones, a thousand learners gone since."""
     drawn = np.random.default_rng(1)
@@ -151,6 +169,8 @@ BENCHES: dict[str, Callable[[Path, str, int], str]] = {
     "import of a rights file": bench_import,
     "eligibility, course scope": bench_eligible,
     "eligibility, release scope": lambda f, u, n: bench_eligible(f, u, n, "release"),
+    "audit of the whole chain": bench_audit,
+    "rotation of the registry key": bench_rotate,
     "gate, 2 live, m = 1": bench_gate,
     "gate, 2 live, m = full": lambda f, u, n: bench_gate(f, u, n, "full"),
 }

@@ -45,7 +45,6 @@ LONGEST = 60
 WITHDRAWN = 3
 """Who withdraws after the first release, so that the same request makes another."""
 
-COMMIT = "commit"
 _CHANGING = frozenset({"os.mkdir", "os.rename", "os.remove", "os.rmdir", "os.link", "os.chmod"})
 _FORKS = multiprocessing.get_context("forkserver")
 _FORKS.set_forkserver_preload([__name__])
@@ -152,25 +151,13 @@ class AtMoment:
 
 @dataclass(frozen=True)
 class AtCommit:
-    """Does something before the first commit, from a step on.
-
-    Attributes:
-        since: the step; None: the start.
-    """
+    """Does something before the first commit."""
 
     do: Callable[[], None]
-    since: str | None = None
 
     def arrange(self) -> None:
         """In the process, before the command."""
-        done = []
-
-        def happens(what: str) -> None:
-            if what == COMMIT and not done:
-                done.append(what)
-                self.do()
-
-        _on_change(happens, self.since)
+        event.listen(Engine, "commit", lambda _connection: self.do(), once=True)
 
 
 @dataclass(frozen=True)
@@ -197,6 +184,9 @@ class AtOnce:
         self.do()
 
 
+Act = AtStep | AtMoment | AtCommit | AtOnce | Note
+
+
 def _on_change(happens: Callable[[str], None], since: str | None) -> None:
     begun = since is None
 
@@ -220,7 +210,7 @@ def _on_change(happens: Callable[[str], None], since: str | None) -> None:
 
     def commit(_connection: object) -> None:
         if begun:
-            happens(COMMIT)
+            happens("commit")
 
     if since is not None:
         AtStep(since, begin).arrange()
@@ -259,7 +249,7 @@ class Ended(NamedTuple):
 class Child:
     """A command in a process of its own, which has begun."""
 
-    def __init__(self, words: tuple[str, ...], *acts: AtStep | AtMoment | Note | AtOnce) -> None:
+    def __init__(self, words: tuple[str, ...], *acts: Act) -> None:
         self._said, said = _FORKS.Pipe(duplex=False)
         self._process = _FORKS.Process(target=_command, args=(words, said, acts))
         self._process.start()
@@ -314,7 +304,7 @@ class World:
         """A command on this workspace."""
         return (*words, "--workspace", str(self.workspace))
 
-    def build(self, *acts: object, out: str = "out", request: str = "request.toml") -> Child:
+    def build(self, *acts: Act, out: str = "out", request: str = "request.toml") -> Child:
         """Begin a build in a process of its own."""
         named = (str(self.root / request), "--out", str(self.root / out), "--json")
         return Child(self.words("build", *named), *acts)

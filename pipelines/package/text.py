@@ -230,8 +230,8 @@ def _history(promise: Promise) -> str:
         "\nWhen this was built, the audit chain of its registry ended in\n"
         f"`{promise.audit_head}`.\n"
         "Whoever keeps that registry shows with `kohort audit verify --head` and these digits\n"
-        "that nothing recorded until then was changed or removed since, but for what an entry says\n"
-        "that it rewrote.\n"
+        "that nothing recorded until then was changed or removed since, but for what an entry\n"
+        "says that it rewrote.\n"
     )
 
 
