@@ -1,7 +1,6 @@
 """One extract, start to finish."""
 
-import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime
@@ -10,7 +9,6 @@ from pathlib import Path
 from typing import Final
 
 import numpy as np
-import polars as pl
 from sqlalchemy import Engine
 
 from pipelines.beside import anonymize_beside
@@ -18,13 +16,10 @@ from pipelines.errors import (
     KohortError,
     RegistryError,
     RequestError,
-    RightsError,
-    SourceError,
 )
 from pipelines.folders import Workplace, hand_over, target
 from pipelines.governance.chain import Head, head
 from pipelines.governance.database import open_registry
-from pipelines.governance.identities import aliases
 from pipelines.governance.registry_keys import registry_key_of
 from pipelines.governance.releases import refuse_later_rights, served_again
 from pipelines.governance.requests import Approved, approved
@@ -33,7 +28,7 @@ from pipelines.locks import building as one_at_a_time
 from pipelines.packing import Building, pack
 from pipelines.people import Actor, Duty
 from pipelines.permitted import Permitted, permitted
-from pipelines.plan import Plan, make_plan, needs
+from pipelines.plan import Plan, make_plan
 from pipelines.publishing import (
     earlier_releases,
     give_again,
@@ -41,14 +36,14 @@ from pipelines.publishing import (
     release_key_for,
     verified,
 )
+from pipelines.reading import Source, read_source, refuse_ids, views_of
 from pipelines.recovery import discard_all_ended, recover, surviving
 from pipelines.settings import Workspace
-from pipelines.sources import Quarantine, load_family, open_source, stage
-from pipelines.sources.staging import Staged
+from pipelines.sources import load_family
 from pipelines.steward import write_steward_files
 from pipelines.verify import Verification
 from pipelines.versions import inputs_sha256
-from pipelines.views import LEARNER, assemble, canonical, occurring, permit
+from pipelines.views import LEARNER, occurring
 from pipelines.world import make_world
 from schemas.policy import authorize
 from schemas.request import ExtractRequest, parse_request
@@ -78,9 +73,6 @@ project's key is kept by "write": "keep the key" is for a release with a key of 
 recorded release is given out once more, "give out" follows "keep who permits it", then come both
 "hand over" and "tidy up".
 """
-
-_TELLING = 5
-"""An id of fewer characters also stands in a title by chance."""
 
 _SEED_BYTES = 16
 """Of what is drawn: who leaves beside the departed, and simulated attacks."""
@@ -147,7 +139,7 @@ def build(
     run = _Run(plan, workspace, registry, approval, actor, now, randomness, progress)
     release = randomness(RELEASE_ID_LENGTH // 2).hex()
     with surviving(root, registry, release, to, actor=actor, at=now) as place:
-        source = _read(run, place.staging)
+        source = read_source(plan, workspace, place.staging, progress=progress)
         progress("wait")
         waiting = partial(progress, "wait for another build")
         with one_at_a_time(registry, root, waiting=waiting):
@@ -171,8 +163,14 @@ def build(
         progress("tidy up")
         with suppress(KohortError):  # then the next build says so
             discard_all_ended(root, registry)
-    again_given = again is not None
-    return Built(out, out.with_name(to.steward.name), verification, release, again_given, last.hash)
+    return Built(
+        out,
+        out.with_name(to.steward.name),
+        verification,
+        release,
+        again=again is not None,
+        head=last.hash,
+    )
 
 
 @dataclass(frozen=True, slots=True)
@@ -189,32 +187,10 @@ class _Run:
     progress: Callable[[str], None]
 
 
-@dataclass(frozen=True, slots=True)
-class _Source:
-    """What was read: tables as staged and as conformed, the views of everybody, and bridges."""
-
-    staged: Staged
-    tables: Mapping[str, pl.LazyFrame]
-    frames: Mapping[str, pl.DataFrame]
-    people: pl.DataFrame | None
-
-
-def _read(run: _Run, staging: Path) -> _Source:
-    """The source, whoever permits what."""
-    run.progress("read")
-    staged = _stage(run.plan, run.workspace, staging)
-    run.progress("conform")
-    people = aliases(run.workspace)
-    tables = canonical(_frames(staged), run.plan.family, people)
-    frames = assemble(tables, run.plan, staged.quarantine)
-    _refuse_empty(frames, staged.quarantine)
-    return _Source(staged, tables, frames, people)
-
-
-def _permitted(run: _Run, source: _Source) -> tuple[Permitted, str]:
+def _permitted(run: _Run, source: Source) -> tuple[Permitted, str]:
     """Whose rows may be used, and the hash of all that the release is made from."""
     everybody = occurring(source.tables, run.plan)
-    _refuse_ids(run.plan.request, everybody[LEARNER], source.people)
+    refuse_ids(run.plan.request, everybody[LEARNER], source.people)
     rights = permitted(everybody, run.plan, run.workspace, cut_off=run.now, aliases=source.people)
     inputs = inputs_sha256(
         source.staged,
@@ -228,16 +204,16 @@ def _permitted(run: _Run, source: _Source) -> tuple[Permitted, str]:
 
 
 def _make(
-    run: _Run, source: _Source, building: Building, seen: Head, place: Workplace
+    run: _Run, source: Source, building: Building, seen: Head, place: Workplace
 ) -> tuple[Verification, Head]:
     """A new release: anonymized beside the live ones, written, verified, recorded, published."""
     plan, workspace, registry = run.plan, run.workspace, run.registry
-    rights, quarantine = building.rights, source.staged.quarantine
+    rights = building.rights
     run.progress("anonymize")
-    own = _of_permitted(source.tables, plan, rights.allowed, quarantine)
+    own = views_of(source, plan, rights.allowed)
     generator = np.random.default_rng(int.from_bytes(run.randomness(_SEED_BYTES)))
-    key = registry_key_of(registry, workspace.root)
-    earlier = earlier_releases(registry, plan, rights.known_as["digest"], source.people, key=key)
+    names = registry_key_of(registry, workspace.root)
+    earlier = earlier_releases(registry, plan, rights.known_as["digest"], source.people, key=names)
     most = workspace.policy.limits.suppression
     apart = anonymize_beside(
         own, plan, earlier, rights.known_as, most_departing=most, generator=generator
@@ -252,7 +228,7 @@ def _make(
         plan=plan,
         promise=packed.promise,
         tables=packed.tables,
-        quarantine=quarantine,
+        quarantine=source.staged.quarantine,
         rights=rights,
         apart=apart,
         platform=make_world(source.frames, plan),
@@ -316,57 +292,3 @@ def plan_request(
     except SchemaError as error:
         raise RequestError(str(error)) from None
     return make_plan(request, terms, family, hierarchies)
-
-
-def _stage(plan: Plan, workspace: Workspace, folder: Path) -> Staged:
-    location = workspace.source(plan.request.source).location
-    source = open_source(location, base=workspace.root)
-    staged = stage(source, plan.family, needs(plan), folder)
-    domains = {t.id_domain: name for name, t in staged.tables.items() if t.id_domain is not None}
-    if len(domains) > 1:
-        named = ", ".join(f"{table} ({domain})" for domain, table in sorted(domains.items()))
-        raise SourceError(
-            f"{source.location}: tables of different id domains can't be joined: {named}; "
-            "ask for columns of one domain, or get a linked export"
-        )
-    return staged
-
-
-def _frames(staged: Staged) -> dict[str, pl.LazyFrame]:
-    return {name: pl.scan_parquet(table.path) for name, table in staged.tables.items()}
-
-
-def _of_permitted(
-    tables: Mapping[str, pl.LazyFrame],
-    plan: Plan,
-    allowed: pl.DataFrame,
-    quarantine: Quarantine,
-) -> dict[str, pl.DataFrame]:
-    """The views anew, of permitted rows alone; everybody's are only what risks are measured on."""
-    later = Quarantine()
-    own = assemble(permit(tables, plan, allowed), plan, later)
-    quarantine.absorb(later)
-    if any(frame.is_empty() for frame in own.values()):
-        raise RightsError(
-            f"no learner with a row in the requested views permits '{plan.request.purpose}'; "
-            "record rights with `kohort rights import`"
-        )
-    return own
-
-
-def _refuse_ids(request: ExtractRequest, learners: pl.Series, aliases: pl.DataFrame | None) -> None:
-    """The title stands in every package: it must hold no id of a learner, nor another of his."""
-    words = {word for word in re.findall(r"[\w.@~-]+", request.title) if len(word) >= _TELLING}
-    known = learners if aliases is None else pl.concat([learners, aliases["id"]])
-    if known.is_in(list(words)).any():
-        raise RequestError("title: holds an id of a learner; say what is asked without it")
-
-
-def _refuse_empty(frames: Mapping[str, pl.DataFrame], quarantine: Quarantine) -> None:
-    for name, frame in frames.items():
-        if frame.is_empty():
-            reasons = sorted({f"{c.table}: {c.reason}" for c in quarantine.entries()})
-            said = f" (put aside for {', '.join(reasons)})" if reasons else ""
-            raise SourceError(
-                f"no row is left for the view {name}{said}; see `kohort source check`"
-            )

@@ -8,7 +8,8 @@ connection ends, but for a machine that vanished only when the server notices (s
 `tcp_keepalives_idle`), and a pooler that shares sessions out by transaction keeps none.
 
 So no promise rests on them. They spare people a build in vain; that nothing changed while one was
-made is found out where it is recorded (see `governance.releases.reserve`).
+made is found out where it is recorded (`governance.releases.reserve`), and one that was taken for
+dead where it would be published.
 """
 
 import fcntl
@@ -45,7 +46,7 @@ def held(path: Path, *, waiting: Callable[[], None]) -> Iterator[None]:
     Raises:
         OSError: the file can't be made, or its file system keeps no locks.
     """
-    # Python opens files so that no program started by this one has them.
+    # Python opens files so that no program started by this one has them; nothing here forks.
     descriptor = os.open(path, os.O_RDWR | os.O_CREAT, 0o600)
     try:
         if not _taken(descriptor):

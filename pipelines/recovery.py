@@ -5,12 +5,16 @@ registry decides: a release that is published exists, and is given out by the ne
 request; of any other nothing stays.
 """
 
+import os
+import re
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
+from typing import Final
 
+from polars.exceptions import ComputeError
 from sqlalchemy import Engine
 
 from pipelines.errors import KohortError, OutputError
@@ -24,6 +28,8 @@ from pipelines.journal import Journal, begun, dead
 from pipelines.keys import release_secret, remove_secret
 from pipelines.people import Actor, Duty
 from pipelines.store import discard, discard_ended
+
+_NUMBER: Final = re.compile(r"\(os error ([0-9]+)\)")
 
 
 @dataclass(frozen=True, slots=True)
@@ -123,8 +129,10 @@ def surviving(
             finally:
                 with suppress(KohortError, OSError):
                     _ended(journal, root, registry, actor=actor, at=at)
-    except OSError as error:  # sources tell of their own files; what is left is written here
-        what = f"{error.filename}: {error.strerror}" if error.filename else error.strerror
+    except (OSError, ComputeError) as error:  # sources tell of their own files; the rest is ours
+        what = _of_the_system(error)
+        if what is None:
+            raise
         raise OutputError(f"can't write ({what}); nothing is released") from None
 
 
@@ -162,6 +170,20 @@ def _ended(
 
 
 def _of_earlier_versions(root: Path) -> int:
-    """Remove what builds of kohort 0.1 left in the workspace: none runs beside this version."""
+    """Remove what builds left in the workspace before they had journals.
+
+    None runs beside this version: the registry is upgraded for it.
+    """
     left = [*root.glob(".kohort-staging-*"), *root.glob(".kohort-store-*")]
     return sum(map(remove, left))
+
+
+def _of_the_system(error: OSError | ComputeError) -> str | None:
+    """What the operating system says, and of which file, if it is known; None: it said nothing.
+
+    Polars has the system's number in its text alone, and calls some of it a failed computation.
+    """
+    if isinstance(error, OSError) and error.strerror is not None:
+        return f"{error.filename}: {error.strerror}" if error.filename else error.strerror
+    found = _NUMBER.search(str(error))
+    return None if found is None else os.strerror(int(found[1]))

@@ -95,7 +95,8 @@ def discard(root: Path, release_id: str) -> bool:
 def discard_ended(root: Path, ended: ReleaseStatus) -> bool:
     """Remove the kept copy of a release that ended, if there is one.
 
-    Linked releases are checked on their union while they are live, so theirs stays until then.
+    Linked releases are checked on their union while they are live and have their key, so theirs
+    stays until then.
 
     Returns:
         Whether there was one.
@@ -103,7 +104,8 @@ def discard_ended(root: Path, ended: ReleaseStatus) -> bool:
     Raises:
         OutputError: it can't be removed.
     """
-    return (ended.project is None or not ended.live) and discard(root, ended.id)
+    checked = ended.project is not None and ended.live and not ended.key_destroyed
+    return not checked and discard(root, ended.id)
 
 
 def package_digest(package: Path) -> str:

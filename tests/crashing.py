@@ -342,7 +342,13 @@ class Worlds:
 
     @contextlib.contextmanager
     def copy(self, kind: str, root: Path) -> Iterator[World]:
-        """A copy of one that is `ready`, has a release `out` that is `served`, or `outdated`."""
+        """A copy of a prepared world.
+
+        Args:
+            kind: `ready` for a first build; `linked`, the same in a project; `served`, which has a
+                release in `out`; `outdated`, where that is no longer what the request gives.
+            root: where to copy it to.
+        """
         world = self._copied(kind, root)
         try:
             yield world
@@ -381,8 +387,7 @@ class Worlds:
         if self._server is None:
             return World(root, _file(root))
         url = self._new_database(template=made.url.database)
-        settings = root / "ws" / "kohort.toml"
-        settings.write_text(settings.read_text().replace(_address(made.url), _address(url)))
+        _replace(root / "ws" / "kohort.toml", _address(made.url), _address(url))
         return World(root, url)
 
     def _prepared(self, kind: str) -> World:
@@ -397,8 +402,12 @@ class Worlds:
         world = self._copied("served" if kind == "outdated" else "ready", root)
         if kind == "outdated":
             world.withdraw(WITHDRAWN)
-        else:
+        elif kind == "served":
             world.build_now("out")
+        else:
+            _replace(world.workspace / "policy.toml", "projects = []", 'projects = ["study"]')
+            linked = 'pseudonyms = "linked"\nproject = "study"'
+            _replace(world.root / "request.toml", 'pseudonyms = "course"', linked)
         return world
 
     def _ready(self, root: Path) -> World:
@@ -411,8 +420,7 @@ class Worlds:
             source = f"small={root / 'small.toml'}:{root / 'data'}"
             run("init", str(root / "ws"), "--local", "--source", source,
                 "--database", _address(url))  # fmt: skip
-        request = root / "request.toml"
-        request.write_text(request.read_text().replace("_limit = 0.1", "_limit = 0.2"))
+        _replace(root / "request.toml", "_limit = 0.1", "_limit = 0.2")
         consent(root)
         return World(root, url)
 
@@ -430,6 +438,12 @@ def prepared_worlds(request: pytest.FixtureRequest, factory: pytest.TempPathFact
 
 def _file(root: Path) -> URL:
     return URL.create("sqlite", database=str(root / "ws" / "kohort.sqlite"))
+
+
+def _replace(file: Path, old: str, new: str) -> None:
+    text = file.read_text()
+    assert old in text
+    file.write_text(text.replace(old, new))
 
 
 def _address(url: URL) -> str:
@@ -457,13 +471,16 @@ def assert_tidy(world: World) -> None:
     assert left_behind(world) == []
     known = {one.id: one for one in world.releases()}
     assert "reserved" not in world.states()
-    made = {name for name, one in known.items() if one.state != "failed"}
-    assert keys(world) == made
+    kept = {f"release-{name}" for name, one in known.items() if one.state != "failed"}
+    if any(one.project for one in known.values()):
+        kept = {f"project-{one.project}" for one in known.values()}
+    assert keys(world) == kept
     assert copies(world) == {name for name, one in known.items() if one.served}
     with world.registry().connect() as connection:
-        query = select(KeyEvent.name, KeyEvent.event).where(KeyEvent.kind == "release")
-        last = dict(tuple(row) for row in connection.execute(query.order_by(KeyEvent.id)))
-        assert {name for name, said in last.items() if said == "created"} == made
+        query = select(KeyEvent.kind, KeyEvent.name, KeyEvent.event).order_by(KeyEvent.id)
+        last = {f"{kind}-{name}": said for kind, name, said in connection.execute(query)}
+        made = {name for name, said in last.items() if said == "created"}
+        assert made - {"registry-"} == kept
         query = select(ChargeEvent.charge, ChargeEvent.kind).order_by(ChargeEvent.id)
         charges = dict(tuple(row) for row in connection.execute(query))
         assert {"reserved", "reading"}.isdisjoint(charges.values())
@@ -495,9 +512,9 @@ def released_in(package: Path) -> str:
 
 
 def keys(world: World) -> set[str]:
-    """The releases that have a key."""
-    files = (world.workspace / "keys").glob("release-*")
-    return {file.stem.removeprefix("release-") for file in files}
+    """The keys of releases and projects that the workspace has, as their files are named."""
+    files = (world.workspace / "keys").iterdir()
+    return {file.stem for file in files if file.name.startswith(("release-", "project-"))}
 
 
 def copies(world: World) -> set[str]:

@@ -19,6 +19,9 @@ AFTER = STEPS[STEPS.index("publish") + 1 :]
 """The steps that come when a release is published."""
 
 AGAIN = ("keep who permits it", "give out", "hand over to the steward", "hand over", "tidy up")
+KINDS = {"ready": "record", "outdated": "record", "linked": "write"}
+"""Kinds of worlds, and the step from which on moments are counted."""
+
 PARTS = 8
 """How many moments of all are tried."""
 
@@ -31,12 +34,12 @@ def worlds(request, tmp_path_factory):
 
 @pytest.fixture(scope="module")
 def moments(worlds, tmp_path_factory):
-    """How many changes a build makes from its recording on, of a first release and a second."""
+    """How many changes a build makes from there on."""
     found = {}
-    for kind in ("ready", "outdated"):
+    for kind, since in KINDS.items():
         folder = tmp_path_factory.mktemp("counted")
         with worlds.copy(kind, folder / "world") as world:
-            assert world.build(Note(folder / "noted", "record"), out="out2").end().code == 0
+            assert world.build(Note(folder / "noted", since), out="out2").end().code == 0
             found[kind] = len((folder / "noted").read_text().splitlines())
     return found
 
@@ -51,15 +54,15 @@ def test_killed_before_each_step(worlds, tmp_path, step: str):
 
 
 @pytest.mark.parametrize("part", range(PARTS))
-@pytest.mark.parametrize("kind", ["ready", "outdated"])
+@pytest.mark.parametrize("kind", KINDS)
 def test_killed_between_steps(worlds, moments, tmp_path, kind: str, part: int):
     """The same at moments in between; an earlier release is served until the new one is."""
     number = 1 + (moments[kind] - 1) * part // (PARTS - 1)
     with worlds.copy(kind, tmp_path / "world") as world:
-        killed = world.build(AtMoment(number, kill_me, "record"), out="out2").end()
+        killed = world.build(AtMoment(number, kill_me, KINDS[kind]), out="out2").end()
         assert killed.killed
         assert world.states().count("served") <= 1
-        assert ("served" in world.states()) or kind == "ready"
+        assert ("served" in world.states()) or kind != "outdated"
         build_next(world)
         assert world.states().count("served") == 1
 

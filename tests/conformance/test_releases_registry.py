@@ -135,6 +135,7 @@ def act(registry, words, identity=NEW.id, actor=STEWARD):
             policy=POLICY,
             names=None,
             by_course=True,
+            registry_key=bytes(32),
             **by,
         ),
         "confirm": lambda: confirm(registry, identity, recipient=recipient, **by),

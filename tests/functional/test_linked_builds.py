@@ -213,6 +213,23 @@ def test_a_recalled_extract_counts_until_it_is_destroyed(world: Path):
     assert len(people(world, "alone")) == PEOPLE
 
 
+def test_extracts_without_their_key_are_linked_with_none(world: Path):
+    """Once a project's key is destroyed, its recalled extracts need no copy to be checked on."""
+    first = build(world, "broad", BROAD)["release"]
+    release(world, "recall", first, "--reason", "the study is over")
+    copy = world / "ws/releases" / first
+    where = ("--workspace", str(world / "ws"))
+    run("recover", *where)
+    assert copy.is_dir()  # it is live, and would be checked on
+    run("key", "destroy-project", "study", "--reason", "the study is over", *where)
+    run("recover", *where)
+    assert not copy.exists()
+    before = pl.read_parquet(world / "broad/data/learners.parquet")["learner"]
+    build(world, "again", BROAD)
+    after = pl.read_parquet(world / "again/data/learners.parquet")["learner"]
+    assert not set(before) & set(after)
+
+
 def test_a_copy_that_is_lost_stops_the_project(world: Path):
     """The union can't be counted without it, so nothing more is linked; other scopes go on."""
     ident = build(world, "broad", BROAD)["release"]

@@ -6,6 +6,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
+from polars.exceptions import ComputeError
 
 import pipelines.build as story
 from pipelines.build import STEPS
@@ -109,6 +110,25 @@ def test_a_build_that_ends(world, monkeypatch, fault, code, steps):
     built = governed.build(world, "out2")
     assert built["again"]
     assert files(world) == expected(released=1, out=1 + handed)
+
+
+SAID = [
+    (OSError(28, "No space left on device", "/out/x"), 8, "can't write (/out/x: No space left"),
+    (OSError(28, "No space left on device"), 8, "can't write (No space left on device); nothing"),
+    (OSError("File too large (os error 27)"), 8, "can't write (File too large); nothing"),
+    (ComputeError("parquet: raw1: File too large (os error 27)"), 8, "can't write (File too"),
+    (ComputeError("raw1 is no number"), 9, "a fault of kohort (ComputeError"),
+]
+
+
+@pytest.mark.parametrize("fault, code, said", SAID)
+def test_what_is_said_of_a_disk(world, monkeypatch, fault, code, said):
+    """The system's own words, whichever library passes them on, and nothing of a row."""
+    with monkeypatch.context() as patch:
+        stop_at(patch, "write", fault)
+        output = governed.build(world, "out", code=code)["said"]
+    assert said in output
+    assert "raw1" not in output
 
 
 @pytest.mark.parametrize("step", STEPS_AGAIN)
@@ -306,7 +326,7 @@ def test_copies_of_what_ended(world):
 
 
 def test_what_earlier_versions_left(world):
-    """Raw rows of a killed build of kohort 0.1 in the workspace go, too."""
+    """Raw rows of a build that was killed before builds had journals go, too."""
     for name in (".kohort-staging-17-x", ".kohort-store-17-x"):
         (world / "ws" / name).mkdir()
     assert recovered(world) == Recovered(folders=2)

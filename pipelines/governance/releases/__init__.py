@@ -8,18 +8,20 @@ from pipelines.governance.releases.actions import (
     recall,
     share,
 )
-from pipelines.governance.releases.registry import (
-    MEMBER_SCHEMA,
+from pipelines.governance.releases.recording import (
     failed,
     given_again,
-    members,
     published,
-    recode_text,
     refuse_later_rights,
+    reserve,
+)
+from pipelines.governance.releases.registry import (
+    MEMBER_SCHEMA,
+    members,
+    recode_text,
     release,
     releases,
     releases_of,
-    reserve,
     served_again,
     served_for,
 )
