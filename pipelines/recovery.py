@@ -24,6 +24,7 @@ from pipelines.governance.key_events import finish_destructions
 from pipelines.governance.ledger import settle
 from pipelines.governance.releases import ReleaseState, failed, releases
 from pipelines.governance.releases.state import ENDED
+from pipelines.interrupts import uninterrupted
 from pipelines.journal import Journal, begun, dead
 from pipelines.keys import release_secret, remove_secret
 from pipelines.people import Actor, Duty
@@ -156,8 +157,9 @@ def _ended(
     """Deal with all that a build left; its journal goes last."""
     folders = 0
     if journal.to is not None:
-        # Before the registry is asked: raw rows go whether it answers or not.
-        folders = clear(workplace(journal.folder, journal.release, journal.to), journal.to)
+        # Before the registry is asked: raw rows go whether it answers or not, and whoever hurries.
+        with uninterrupted():
+            folders = clear(workplace(journal.folder, journal.release, journal.to), journal.to)
     state = failed(registry, journal.release, actor=actor, at=at)
     copies = keys = 0
     if state in {None, ReleaseState.FAILED}:

@@ -28,6 +28,7 @@ SETTINGS = {
     # As a server that somebody else set up may have it: nothing may depend on these.
     "timezone": "Asia/Kolkata",
     "datestyle": "SQL, DMY",
+    "default_transaction_isolation": "repeatable read",
 }
 # Waits until the pipe from the test process is closed: by its end, or by its being killed.
 GUARD = 'folder=$1; shift; "$@" & cat; kill -INT $!; wait $!; rm -rf "$folder"'

@@ -16,6 +16,7 @@ WAIT_SECONDS: Final = 30
 """How long a writer waits for another one."""
 
 _LOCK_NOT_AVAILABLE: Final = "55P03"
+_DISK: Final = frozenset({sqlite3.SQLITE_FULL, sqlite3.SQLITE_IOERR})
 
 
 def open_engine(url: URL) -> Engine:
@@ -50,9 +51,14 @@ def translated(engine: Engine) -> Iterator[None]:
                 f"{place(engine.url)}: another command has been writing to the registry for "
                 f"{WAIT_SECONDS} seconds; try again when it is done"
             ) from None
+        if getattr(cause, "sqlite_errorcode", 0) & 0xFF in _DISK:
+            raise RegistryError(
+                f"{place(engine.url)}: the registry's disk is full, or fails; make room there, and "
+                "try again"
+            ) from None
         raise RegistryError(
             f"{place(engine.url)}: the registry can't be used ({type(cause).__name__}); check "
-            "that the database is there and lets you in, or restore it from your backup"
+            "that the database is there and lets you in, and try again"
         ) from None
 
 
@@ -64,6 +70,9 @@ def _postgresql(url: URL) -> Engine:
             url.set(drivername="postgresql+psycopg"),
             poolclass=NullPool,
             hide_parameters=True,
+            # Whatever the server has for default: who waited for the chain's lock must see what the
+            # one before wrote.
+            isolation_level="READ COMMITTED",
             connect_args={"client_encoding": "utf8"},
         )
     except ImportError:  # also where the driver is there, and the library it needs is not
