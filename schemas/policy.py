@@ -72,8 +72,9 @@ class Budget(BaseModel):
         epsilon_per_family: by everybody, for every purpose, on every version of the data.
         epsilon_per_purpose: for one purpose; None: as much as the family has.
         epsilon_per_recipient: by one recipient; None: as much as the family has.
-        delta: that goes with each of these; under `zcdp` one half is for turning rho into epsilon,
-            and the other for the deltas of the draws themselves.
+        delta: that goes with each of these, far below 1 / learners: one as large as that would
+            allow to give away all of one learner (Dwork and Roth 2014, Section 2.3). Under `zcdp`
+            one half is for turning rho into epsilon, the other for the deltas of the draws.
         regime: `pure` (epsilons add up) or `zcdp` (rhos do: Gaussian noise can be drawn, and many
             small draws cost less). What was spent in one can't be counted in the other, so it
             stays as it is from the first release on.
@@ -83,7 +84,7 @@ class Budget(BaseModel):
     epsilon_per_family: _Epsilon
     epsilon_per_purpose: _Epsilon | None = None
     epsilon_per_recipient: _Epsilon | None = None
-    delta: Annotated[float, Field(ge=1e-15, lt=1, strict=True)]
+    delta: Annotated[float, Field(ge=1e-15, lt=1e-3, strict=True)]
     regime: Literal["pure", "zcdp"] = "pure"
 
     @field_validator("epsilon_per_purpose", "epsilon_per_recipient")

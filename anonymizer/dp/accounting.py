@@ -11,6 +11,7 @@ stopping when a ceiling is reached.
 """
 
 import math
+import re
 from collections.abc import Iterable
 from dataclasses import dataclass
 from decimal import Context, Decimal
@@ -31,6 +32,13 @@ LARGEST: Final = 2**63 - 1
 Number = int | float | str | Decimal | Fraction
 """A number as written: a float stands for its shortest decimal, a text for itself."""
 
+_LONGEST: Final = 100
+"""Characters of a number as written."""
+
+_FARTHEST: Final = 400
+"""The largest exponent of a number as written, either way: more than a float has."""
+
+_EXPONENT: Final = re.compile(r"[eE][-+]?(\d[\d_]*)")
 _DIGITS: Final = Context(prec=60)
 _MARGIN: Final = Decimal("1e-20")
 """How far below ln(delta) a bound must lie. Epsilon is below 1e14 and rho at least 1e-6, so no term
@@ -126,9 +134,16 @@ def exact(value: Number, name: str) -> Fraction:
     """A number as it is written.
 
     Raises:
-        CoreError: it is none, not finite, or negative.
+        CoreError: it is none, not finite, negative, or written with more than 100 characters or an
+            exponent beyond 400: what would take long to work out is no amount of privacy.
     """
     written = float.__repr__(value) if isinstance(value, float) else value
+    if isinstance(written, Decimal):
+        written = str(written)
+    if isinstance(written, str) and not _is_short(written):
+        raise CoreError(
+            f"{name}: {_LONGEST} characters and exponents up to {_FARTHEST} were expected at most"
+        )
     try:
         found = Fraction(written)
     except (TypeError, ValueError, OverflowError, ZeroDivisionError):
@@ -191,6 +206,14 @@ def epsilon_for(micro_rho: int, delta: Number) -> int:
         else:
             below = middle
     return above
+
+
+def _is_short(text: str) -> bool:
+    """Whether a text is worked out at once, if it is a number."""
+    if len(text) > _LONGEST:
+        return False
+    exponent = _EXPONENT.search(text)
+    return exponent is None or int(exponent[1].replace("_", "")) <= _FARTHEST
 
 
 def _epsilon(value: Number) -> Fraction:

@@ -15,9 +15,12 @@ from pipelines.settings import Workspace, find_workspace
 if TYPE_CHECKING:  # heavy: `--help` answers at once
     from sqlalchemy import Engine
 
-    from pipelines.governance.audit import Audit, Entry
+    from pipelines.governance.audit import Anew, Audit, Entry
 
 _HASH: Final = re.compile(r"[0-9a-f]{64}")
+_NO_HEAD: Final = ""
+"""What a package from before the chain prints."""
+
 _MOST: Final = 2**63 - 1
 """The largest number that both databases take."""
 
@@ -116,9 +119,13 @@ def verify(
     place, registry = _open(workspace, claimed)
     # Before the chain is read: a head that was printed meanwhile would look lost.
     printed = dict(_printed_heads(place.root))
-    unread = sorted(release for release, head in printed.items() if head is None)
-    known = [*heads, *(head for head in printed.values() if head is not None)]
-    found = verify_chain(registry, heads=known)
+    found = verify_chain(registry, heads=[*heads, *filter(None, printed.values())])
+    # One that was built since there is a chain prints its head: it was taken out.
+    unread = sorted(
+        release
+        for release, head in printed.items()
+        if head is None or (head == _NO_HEAD and release in found.releases)
+    )
     lost = {
         head: sorted(r for r, own in printed.items() if own == head) for head in found.lost_heads
     }
@@ -126,10 +133,9 @@ def verify(
         click.echo(json.dumps(_audit_object(found, lost, unread)))
     else:
         click.echo(_verdict(found, lost, unread))
-        for table, entry in found.anew.items():
-            click.echo(
-                f"{table}: its rows were rewritten, and entry {entry} answers for all of them"
-            )
+        for table, entries in found.anew.items():
+            for one in entries:
+                click.echo(_printable(f"{table}: {_rewriting(one)}"))
     if found.broken is not None or unread:
         context.exit(1)
 
@@ -143,22 +149,19 @@ def _open(workspace: Path, claimed: str | None) -> "tuple[Workspace, Engine]":
 
 
 def _printed_heads(root: Path) -> Iterator[tuple[str, str | None]]:
-    """The releases that the workspace keeps, with the head that each prints; None: not readable.
-
-    Older packages print none.
-    """
+    """The releases that the workspace keeps, with the head that each prints; None: not readable."""
     for file in sorted(root.glob("releases/[!.]*/package/datapackage.json")):
         release = file.parent.parent.name
         try:
-            head = json.loads(file.read_bytes())["kohort"].get("audit_head", "")
+            own = json.loads(file.read_bytes())["kohort"]
+            whole = "audit_head" not in own or _HASH.fullmatch(own["audit_head"]) is not None
+            head = own.get("audit_head", _NO_HEAD)
         except FileNotFoundError:  # discarded just now
             continue
         except (OSError, ValueError, RecursionError, LookupError, TypeError, AttributeError):
             yield release, None
             continue
-        if head != "":
-            whole = isinstance(head, str) and _HASH.fullmatch(head) is not None
-            yield release, head if whole else None
+        yield release, head if whole else None
 
 
 def _verdict(found: "Audit", lost: dict[str, list[str]], unread: list[str]) -> str:
@@ -168,12 +171,19 @@ def _verdict(found: "Audit", lost: dict[str, list[str]], unread: list[str]) -> s
         head, releases = next(iter(lost.items()))
         whose = f"release {releases[0]} prints" if releases else "--head names"
         return f"audit chain: cut or rewritten: {whose} the head {head}, which is not in it"
+    if found.broken is not None:
+        return f"audit chain: broken: {found.broken.what}"
     if unread:
         return f"audit chain: the package of release {unread[0]} in the workspace can't be read"
     return (
         f"audit chain: {found.entries} entries, head {found.head.hash}; "
         f"{sum(found.rows.values())} rows answer to it"
     )
+
+
+def _rewriting(one: "Anew") -> str:
+    when = one.at.partition(".")[0]
+    return f"its rows were rewritten, and entry {one.entry} ({when}, {one.actor}) answers for them"
 
 
 def _audit_object(found: "Audit", lost: dict[str, list[str]], unread: list[str]) -> dict[str, Any]:
@@ -183,7 +193,10 @@ def _audit_object(found: "Audit", lost: dict[str, list[str]], unread: list[str])
         "entries": found.entries,
         "head": {"entry": found.head.entry, "hash": found.head.hash},
         "rows": dict(found.rows),
-        "rewritten": dict(found.anew),
+        "rewritten": {
+            table: [{"entry": one.entry, "at": one.at, "actor": one.actor} for one in entries]
+            for table, entries in found.anew.items()
+        },
         "broken": None if broken is None else {"entry": broken.entry, "what": broken.what},
         "lost_heads": [{"hash": head, "releases": lost[head]} for head in lost],
         "unreadable_releases": unread,
@@ -201,8 +214,11 @@ def _as_line(entry: "Entry") -> str:
         *([entry.detail] if entry.detail else []),
         *([f"[{rows}]"] if rows else []),
     ]
-    line = "  ".join(told)
-    # What a terminal would take for a command, or for another line.
+    return _printable("  ".join(told))
+
+
+def _printable(line: str) -> str:
+    """Without what a terminal would take for a command, or for another line."""
     return "".join(c if c.isprintable() else f"\\u{ord(c):04x}" for c in line)
 
 

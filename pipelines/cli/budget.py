@@ -86,14 +86,15 @@ def _as_lines(one: "FamilyStatement") -> Iterator[str]:
     if one.stopped is not None:
         yield f"  nothing is granted: {one.stopped}; a steward writes policy.toml"
     for account in one.accounts:
-        assert one.regime is not None
-        yield f"  {_account(account, one)}"
+        yield f"  {_account(account)}"
         if account.ceiling.atto_delta and account.spent.atto_delta:
             spent, of = account.spent.atto_delta, account.ceiling.atto_delta
             yield f"    delta of the draws: {delta_text(spent)} spent of {delta_text(of)}"
     for charge in one.charges:
-        assert one.regime is not None
-        what = privacy(charge.spent.micro, one.regime, one.accounts[0].ceiling)
+        whole = one.accounts[0]
+        what = privacy(charge.spent.micro, whole.regime, whole.ceiling)
+        if charge.spent != charge.charged:
+            what += f" (charged {privacy(charge.charged.micro, whole.regime, whole.ceiling)})"
         said = f"  {charge.id}  {charge.state:<9}  {charge.at:%Y-%m-%d}  {what}"
         yield f"{said}  {charge.recipient}  {charge.purpose}  request {charge.request[:_SHORT]}"
     for release in one.unbounded:
@@ -103,22 +104,19 @@ def _as_lines(one: "FamilyStatement") -> Iterator[str]:
         yield NO_JOINT_EPSILON
 
 
-def _account(account: "AccountStatement", one: "FamilyStatement") -> str:
+def _account(account: "AccountStatement") -> str:
     from pipelines.governance.ledger import ANY_OTHER  # noqa: PLC0415
     from pipelines.governance.ledger.words import (  # noqa: PLC0415
         account_name,
-        delta_text,
+        overdraft,
         privacy,
     )
 
-    assert one.regime is not None
-    ceiling, regime, over = account.ceiling, one.regime, account.overdrawn
+    ceiling, regime, over = account.ceiling, account.regime, account.overdrawn
     subject = "(any other)" if account.subject == ANY_OTHER else account.subject
     left = f"left {privacy(account.left.micro, regime, ceiling)}"
-    if over.micro:
-        left = f"overdrawn by {privacy(over.micro, regime, ceiling)}: nothing more is granted"
-    elif over.atto_delta:
-        left = f"overdrawn by delta {delta_text(over.atto_delta)}: nothing more is granted"
+    if any(over):
+        left = f"{overdraft(over, regime, ceiling)}: nothing more is granted"
     return (
         f"{account_name(account.scope, subject)}: {privacy(ceiling.micro, regime, ceiling)}, "
         f"spent {privacy(account.spent.micro, regime, ceiling)}, {left}"
@@ -131,10 +129,10 @@ def _as_object(one: "FamilyStatement") -> dict[str, Any]:
         {
             "scope": account.scope,
             "subject": account.subject,
-            "ceiling": _amount(account.ceiling, account.ceiling, one),
-            "spent": _amount(account.spent, account.ceiling, one),
-            "left": _amount(account.left, account.ceiling, one),
-            "overdrawn": _amount(account.overdrawn, account.ceiling, one),
+            "ceiling": _amount(account.ceiling, account),
+            "spent": _amount(account.spent, account),
+            "left": _amount(account.left, account),
+            "overdrawn": _amount(account.overdrawn, account),
         }
         for account in one.accounts
     ]
@@ -148,7 +146,8 @@ def _as_object(one: "FamilyStatement") -> dict[str, Any]:
             "recipient": charge.recipient,
             "request_sha256": charge.request,
             "version": charge.version,
-            "spent": _amount(charge.spent, one.accounts[0].ceiling, one),
+            "charged": _amount(charge.charged, one.accounts[0]),
+            "spent": _amount(charge.spent, one.accounts[0]),
         }
         for charge in one.charges
     ]
@@ -172,9 +171,8 @@ def _as_object(one: "FamilyStatement") -> dict[str, Any]:
     }
 
 
-def _amount(amount: "Amount", ceiling: "Amount", one: "FamilyStatement") -> dict[str, Any]:
+def _amount(amount: "Amount", of: "AccountStatement") -> dict[str, Any]:
     from pipelines.governance.ledger.words import privacy  # noqa: PLC0415
 
-    assert one.regime is not None
-    text = privacy(amount.micro, one.regime, ceiling)
+    text = privacy(amount.micro, of.regime, of.ceiling)
     return {"micro": amount.micro, "atto_delta": amount.atto_delta, "text": text}

@@ -5,15 +5,16 @@ every later hash, up to the head: and heads stand elsewhere too, in the packages
 (Haber and Stornetta 1991). So a chain that was cut or rewritten as a whole is found by those.
 """
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import groupby
 from operator import itemgetter
-from typing import Final, NamedTuple
+from typing import Any, Final, NamedTuple
 
 from sqlalchemy import Connection, Engine, Table
 
-from pipelines.governance.chain import Head
+from pipelines.governance.audit_schema import database_fault
+from pipelines.governance.chain import BEGINS, Head
 from pipelines.governance.entries import ACTIONS, Claim, Entry, cells_of, claims_of, entries
 from pipelines.governance.sealing import (
     HASH_BYTES,
@@ -29,11 +30,19 @@ from pipelines.governance.stored_rows import (
     snapshot,
     stored_hashes,
 )
-from pipelines.governance.tables import Base, ChainHead
+from pipelines.governance.tables import (
+    Base,
+    ChainHead,
+    KeyEvent,
+    ReleaseMember,
+    RightsRecord,
+)
 
-__all__ = ["Audit", "Broken", "Entry", "entries", "verified", "verify_chain"]
+__all__ = ["Anew", "Audit", "Broken", "Entry", "entries", "verified", "verify_chain"]
 
 _HEADS: Final = Base.metadata.tables[ChainHead.__tablename__]
+_ROTATED: Final = frozenset({RightsRecord.__tablename__, ReleaseMember.__tablename__})
+"""The tables that a rotation of the registry key rewrites."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,13 +50,28 @@ class Broken:
     """A broken link.
 
     Attributes:
-        entry: the lowest that it concerns; 0: rows that no entry ever added; None: a head that is
-            none of the chain's.
+        entry: the lowest that it concerns; 0: rows that no entry ever added; None: the database
+            itself, which was then read no further, or a head that is none of the chain's.
         what: what is wrong, in words; no cell.
     """
 
     entry: int | None
     what: str
+
+
+@dataclass(frozen=True, slots=True)
+class Anew:
+    """An entry that answers for all rows that a table then had, in place of earlier entries.
+
+    Attributes:
+        entry: which; the earlier ones show nothing of these rows any longer.
+        at: when, as it says.
+        actor: who, as it says.
+    """
+
+    entry: int
+    at: str
+    actor: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,8 +82,8 @@ class Audit:
         entries: how many.
         head: the last of them, with the hash that its cells have.
         rows: table -> how many.
-        anew: table -> the last entry that answers for all its rows of then, in place of earlier
-            ones: these show nothing of it any longer.
+        anew: table -> the entries that answered for all its rows, oldest first.
+        releases: the ids of those that were reserved since there is a chain: they print a head.
         broken: the first broken link; None: all holds.
         lost_heads: those of the given ones that are in the chain no longer.
     """
@@ -67,7 +91,8 @@ class Audit:
     entries: int
     head: Head
     rows: Mapping[str, int]
-    anew: Mapping[str, int]
+    anew: Mapping[str, Sequence[Anew]]
+    releases: frozenset[str]
     broken: Broken | None
     lost_heads: tuple[str, ...]
 
@@ -108,48 +133,112 @@ def verify_chain(engine: Engine, *, heads: Sequence[str] = ()) -> Audit:
 
 def verified(connection: Connection, heads: Sequence[str] = ()) -> Audit:
     """As `verify_chain`, in the state that a connection sees: for who is about to `adopt` rows."""
+    fault = database_fault(connection)
+    if fault is not None:
+        return Audit(0, Head(0, ORIGIN), {}, {}, frozenset(), Broken(None, fault), ())
     faults = _Faults()
     tables = {table.name: table for table in governed_tables()}
-    claims: dict[str, dict[int, Claim]] = {name: {} for name in tables}
+    claims = _Claims(tables)
     lost = dict.fromkeys(heads)
     lost.pop(ORIGIN, None)
-    anew: dict[str, int] = {}
     number, head = 0, Head(0, ORIGIN)
     for link in _links(connection, faults):
         number, head = number + 1, link.head
         lost.pop(head.hash, None)
-        for name, claim in link.claims.items():
-            if name not in claims:
-                faults.add(head.entry, "it answers for rows of a table that is not there")
-                continue
-            if claim.every and claims[name]:
-                claims[name].clear()
-                anew[name] = head.entry
-            claims[name][head.entry] = claim
+        claims.take(link, faults)
     rows = {
-        name: _check_rows(connection, table, claims[name], head.entry, faults)
+        name: _check_rows(connection, table, claims.of[name], head.entry, faults)
         for name, table in tables.items()
     }
     _check_head(connection, head, faults)
     if lost:
         faults.add(None, f"the head {next(iter(lost))} is not in it: it was cut or rewritten")
-    return Audit(number, head, rows, anew, faults.first, tuple(lost))
+    releases = frozenset(claims.reserved)
+    return Audit(number, head, rows, claims.anew, releases, faults.first, tuple(lost))
 
 
 class _Link(NamedTuple):
     """An entry, as far as the chain is about it."""
 
     head: Head
+    cells: Mapping[str, Any]
     claims: Mapping[str, Claim]
+
+
+class _Claims:
+    """What the entries up to one say of the rows of each table.
+
+    Attributes:
+        of: table -> entry -> what it says.
+        anew: as in `Audit`.
+        reserved: the releases of `Audit`.
+    """
+
+    def __init__(self, tables: Iterable[str]) -> None:
+        self.of: dict[str, dict[int, Claim]] = {name: {} for name in tables}
+        self.anew: dict[str, list[Anew]] = {}
+        self.reserved: set[str] = set()
+        self._begun = False
+
+    def take(self, link: _Link, faults: _Faults) -> None:
+        """Go on to the next entry."""
+        entry, kind = link.head.entry, link.cells["kind"]
+        begins = kind == BEGINS
+        if begins and (self._begun or any(self.of.values())):
+            faults.add(entry, "its kind begins a chain, and this one had begun")
+            begins = False
+        if begins:
+            self._begun = True
+            self.reserved.clear()
+        if kind == "release.reserve":
+            self.reserved.add(_word(link.cells["subject"]))
+        rewritten = _ROTATED if _rotates(link) else frozenset()
+        for name, claim in link.claims.items():
+            if name not in self.of:
+                faults.add(entry, "it answers for rows of a table that is not there")
+                continue
+            if claim.every:
+                replaced = sum(earlier.rows for earlier in self.of[name].values())
+                if not begins and (name not in rewritten or claim.rows != replaced):
+                    faults.add(entry, f"it answers for all rows of {name}, and has no right to")
+                self._replace(name, link)
+            self.of[name][entry] = claim
+
+    def _replace(self, name: str, link: _Link) -> None:
+        """Forget what earlier entries say of a table."""
+        if self.of[name]:
+            self.of[name].clear()
+            told = Anew(link.head.entry, _word(link.cells["at"]), _word(link.cells["actor"]))
+            self.anew.setdefault(name, []).append(told)
+
+
+def _rotates(link: _Link) -> bool:
+    """Whether it records that the registry key was rotated; that neither adds nor removes rows."""
+    event = link.claims.get(KeyEvent.__tablename__)
+    return (
+        link.cells["kind"] == "key.rotate"
+        and event is not None
+        and (event.rows, event.every) == (1, False)
+    )
+
+
+def _word(cell: object) -> str:
+    """A cell of an entry; SQLite may hold anything."""
+    return cell if isinstance(cell, str) else "?"
 
 
 def _links(connection: Connection, faults: _Faults) -> Iterator[_Link]:
     """Every entry in order; its own hash and its link to the entry before are checked."""
     before: object = ORIGIN
+    last = 0
     query = as_stored(connection, ACTIONS).order_by(ACTIONS.c.id)
     for row in connection.execute(query.execution_options(yield_per=BATCH)):
         cells = cells_of(row)
         number = cells["id"]
+        if type(number) is not int:
+            faults.add(last, "an entry after it has no number")
+            continue
+        last = number
         try:
             own = entry_hash(cells)
         except TypeError:  # no cell of an entry
@@ -162,7 +251,7 @@ def _links(connection: Connection, faults: _Faults) -> Iterator[_Link]:
         claims = claims_of(cells["rows"])
         if claims is None:
             faults.add(number, "what it says of rows can't be read")
-        yield _Link(Head(number, own), claims or {})
+        yield _Link(Head(number, own), cells, claims or {})
 
 
 def _check_rows(

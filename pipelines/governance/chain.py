@@ -6,17 +6,27 @@ time: SQLite lets in no other, and PostgreSQL's wait for the row that holds the 
 """
 
 import json
-import os
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from datetime import datetime
 from typing import Final, NamedTuple
 
-from sqlalchemy import Connection, Engine, Select, Table, func, insert, select, text, update
+from sqlalchemy import (
+    Connection,
+    Engine,
+    Select,
+    Table,
+    func,
+    insert,
+    select,
+    text,
+    update,
+)
 
 from pipelines.errors import RegistryError
 from pipelines.governance.bulk import insert_rows
 from pipelines.governance.engines import WAIT_SECONDS, place, translated
+from pipelines.governance.salting import random_salt, salt_rows
 from pipelines.governance.sealing import (
     HASH_BYTES,
     ORIGIN,
@@ -25,8 +35,22 @@ from pipelines.governance.sealing import (
     rows_digest,
 )
 from pipelines.governance.stored_rows import governed_tables, stored_hashes
-from pipelines.governance.tables import SALT_LENGTH, Action, Base, ChainHead, Governed
+from pipelines.governance.tables import Action, Base, ChainHead, Governed
 from pipelines.people import Actor
+
+__all__ = [
+    "BEGINS",
+    "Change",
+    "Head",
+    "begin_chain",
+    "changing",
+    "head",
+    "locked_head",
+    "random_salt",
+]
+
+BEGINS: Final = "registry.begin_chain"
+"""The kind of the entry that answers for what was there before the chain."""
 
 _HEAD_ROW: Final = 1
 _HEAD: Final = select(ChainHead.entry, ChainHead.hash).where(ChainHead.id == _HEAD_ROW)
@@ -55,6 +79,7 @@ class Change:
         self._added: dict[str, bytearray] = {}
         self._adopted: set[str] = set()
         self._next: dict[str, int] = {}
+        self._refused = False
 
     def add(self, table: type[Base], row: Mapping[str, object]) -> int | None:
         """Add a row.
@@ -108,7 +133,11 @@ class Change:
 
         Returns:
             The new head of the chain.
+
+        Raises:
+            ValueError: rows of this change were refused before.
         """
+        self.demand_whole()
         rows = {name: self._sealed(name) for name in self.pending}
         cells: dict[str, object] = {
             "id": self._head.entry + 1,
@@ -141,6 +170,15 @@ class Change:
             others = table.c.entry != self.entry
             self.connection.execute(update(table).where(others).values(entry=self.entry))
 
+    def demand_whole(self) -> None:
+        """Refuse to go on after the database refused rows: nobody knows which of them it has.
+
+        Raises:
+            ValueError: it did, and the caller caught its error.
+        """
+        if self._refused:
+            raise ValueError("rows of this change were refused: nothing of it can be kept")
+
     @property
     def entry(self) -> int:
         """The id of the entry that will answer for what is added now."""
@@ -172,7 +210,10 @@ class Change:
                 hashes.extend(row_hash([row[i] for i in order]))
                 yield (*row, entry)
 
-        return insert_rows(self.connection, table, (*columns, "entry"), sealed())
+        self._refused = True
+        added = insert_rows(self.connection, table, (*columns, "entry"), sealed())
+        self._refused = False
+        return added
 
     def _number(self, table: Table) -> int | None:
         """The next id of a table that counts up."""
@@ -185,11 +226,6 @@ class Change:
         number = self._next[table.name]
         self._next[table.name] = number + 1
         return number
-
-
-def random_salt() -> str:
-    """For a row that has one (see `Salted`)."""
-    return os.urandom(SALT_LENGTH // 2).hex()
 
 
 def _governed(table: type[Base]) -> Table:
@@ -205,11 +241,12 @@ def changing(engine: Engine) -> Iterator[Change]:
 
     Raises:
         RegistryError: the database can't be used, or another writer does not end.
-        ValueError: rows were added that no entry answers for; nothing is kept.
+        ValueError: rows were added that no entry answers for, or refused; nothing is kept.
     """
     with translated(engine), engine.begin() as connection:
         change = Change(connection, locked_head(connection))
         yield change
+        change.demand_whole()
         if change.pending:
             raise ValueError(f"rows of {', '.join(change.pending)} were added and never recorded")
 
@@ -239,11 +276,15 @@ def _head(connection: Connection, query: Select[int, str]) -> Head:
     found = connection.execute(query).one_or_none()
     # SQLite takes anything for a number.
     if found is None or (type(found.entry), type(found.hash)) != (int, str):
-        raise RegistryError(
-            f"{place(connection.engine.url)}: the audit chain has no head that one could go on "
-            "from; see `kohort audit verify`, and restore the registry from your backup"
-        )
+        raise _without_head(connection)
     return Head(found.entry, found.hash)
+
+
+def _without_head(connection: Connection) -> RegistryError:
+    return RegistryError(
+        f"{place(connection.engine.url)}: the audit chain has no head that one could go on from; "
+        "see `kohort audit verify`, and restore the registry from your backup"
+    )
 
 
 def begin_chain(connection: Connection, at: datetime) -> None:
@@ -252,7 +293,12 @@ def begin_chain(connection: Connection, at: datetime) -> None:
     Args:
         connection: in a transaction, in a registry whose tables were just laid or changed.
         at: when.
+
+    Raises:
+        RegistryError: it had a chain, whose head is gone.
     """
+    if connection.scalar(select(Action.id).where(Action.hash != "").limit(1)) is not None:
+        raise _without_head(connection)
     last = ORIGIN
     number = 0
     columns = [c for c in Action.__table__.c if c.name not in {"hash", "previous", "rows"}]
@@ -265,6 +311,8 @@ def begin_chain(connection: Connection, at: datetime) -> None:
     connection.execute(insert(ChainHead), [{"id": _HEAD_ROW, "entry": number, "hash": last}])
     change = Change(connection, Head(number, last))
     for table in governed_tables():
+        if "salt" in table.c:
+            salt_rows(connection, table)
         change.adopt(table)
     if number or change.pending:
-        change.record(_KOHORT, "registry.begin_chain", "what was there", at=at)
+        change.record(_KOHORT, BEGINS, "what was there", at=at)

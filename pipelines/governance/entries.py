@@ -117,15 +117,17 @@ def _claim(said: object) -> Claim | None:
 
 def _entry(engine: Engine, cells: Mapping[str, Any]) -> Entry:
     claims = claims_of(cells["rows"])
+    number = cells["id"] if type(cells["id"]) is int else "without a number"
     words = [cells[name] for name in ("actor", "login", "kind", "subject", "hash")]
     words += [cells["detail"] or ""]
     try:
         at = datetime.fromisoformat(cells["at"]).replace(tzinfo=UTC)
     except (ValueError, TypeError):
         at = None
-    if at is None or claims is None or not all(isinstance(word, str) for word in words):
+    whole = type(number) is int and all(isinstance(word, str) for word in words)
+    if at is None or claims is None or not whole:
         raise RegistryError(
-            f"{place(engine.url)}: entry {cells['id']} of the audit chain can't be read; see "
+            f"{place(engine.url)}: entry {number} of the audit chain can't be read; see "
             "`kohort audit verify`"
         )
     told = {name: cells[name] for name in ("id", "actor", "login", "kind", "subject", "detail")}

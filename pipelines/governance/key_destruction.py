@@ -7,7 +7,8 @@ from sqlalchemy import Engine
 
 from pipelines.errors import RegistryError
 from pipelines.governance.chain import changing
-from pipelines.governance.key_events import key_destroyed, last_event
+from pipelines.governance.key_records import key_destroyed, last_event
+from pipelines.governance.registry_keys import demand_nameless
 from pipelines.governance.releases.actions import stated_reason
 from pipelines.governance.releases.registry import happened, statuses
 from pipelines.governance.releases.state import ENDED, Kind, ReleaseState
@@ -28,7 +29,8 @@ def destroy_project_key(
 ) -> list[str]:
     """Destroy the key of a project: nobody computes its pseudonyms from learners' ids any more.
 
-    Releases that are built for it later are linked under a new key, and with none of these.
+    Releases that are built for it later are linked under a new key, and with none of these. A key
+    that was lost is given up: should its file come back from a backup, nobody uses it.
 
     Args:
         engine: the registry.
@@ -44,12 +46,13 @@ def destroy_project_key(
     Raises:
         RoleError: the actor is no steward.
         RegistryError: there is no such project, one of its releases has not ended, its key is
-            destroyed already, or no reason is given.
-        SettingsError: the key can't be read.
+            destroyed already, or no reason is given, or one that names a learner.
+        SettingsError: the key can't be read, or the registry's.
         OutputError: the file can't be removed; recovery will.
     """
     actor.must_be(Duty.STEWARD)
     said = stated_reason(reason)
+    demand_nameless(engine, root, said)
     with changing(engine) as change:
         last = last_event(change.connection, "project", project)
         linked = statuses(change.connection, Release.project == project)
@@ -91,12 +94,14 @@ def destroy_registry_key(
 
     Raises:
         RoleError: the actor is no steward.
-        RegistryError: a release is live, the key is destroyed already, or no reason is given.
+        RegistryError: a release is live, the key is destroyed already, or no reason is given, or
+            one that names a learner.
         SettingsError: the key can't be read.
         OutputError: the file can't be removed; recovery will.
     """
     actor.must_be(Duty.STEWARD)
     said = stated_reason(reason)
+    demand_nameless(engine, root, said)
     with changing(engine) as change:
         last = last_event(change.connection, "registry", "")
         if last is not None and last.destroyed:

@@ -1,158 +1,60 @@
-"""What became of keys, on record: made, replaced, destroyed; and files brought in line with it.
+"""Files of keys, brought in line with what is on record of them.
 
 A project's key is on disk before it is on record: whoever is killed in between leaves a key that
 the next build records. A key's file is removed after its destruction is on record: whoever is
 killed in between leaves a file that nobody uses, and that `finish_destructions` removes.
 """
 
-from collections.abc import Callable, Iterable
-from dataclasses import dataclass, replace
+from collections.abc import Callable
 from datetime import datetime
-from enum import StrEnum
 from pathlib import Path
-from typing import Final, Literal, NamedTuple, cast
+from typing import Final
 
 from sqlalchemy import Connection, Engine, select
 
-from pipelines.errors import RegistryError, SettingsError
-from pipelines.governance.chain import Change, changing
+from pipelines.errors import SettingsError
+from pipelines.governance.chain import changing
 from pipelines.governance.engines import translated
+from pipelines.governance.key_records import (
+    KeyHappening,
+    KeyKind,
+    KeyLife,
+    LastEvent,
+    key_created,
+    key_destroyed,
+    key_history,
+    last_event,
+    secret_of,
+)
+from pipelines.governance.registry_keys import finish_rotation
 from pipelines.governance.tables import KeyEvent, Release, ReleaseEvent
 from pipelines.keys import (
     NEXT_REGISTRY,
-    REGISTRY,
     key_id,
     make_project_key,
     project_key,
     project_secret,
-    release_secret,
     remove_secret,
     sweep_secrets,
 )
 from pipelines.people import Actor
 
-KeyKind = Literal["registry", "project", "release"]
+__all__ = [
+    "KeyHappening",
+    "KeyKind",
+    "KeyLife",
+    "LastEvent",
+    "finish_destructions",
+    "key_created",
+    "key_destroyed",
+    "key_history",
+    "last_event",
+    "project_key_for",
+    "secret_of",
+]
 
 _KEYLESS: Final = ("failed", "key_destroyed")
 """Events of releases whose pseudonyms need a key no more (`releases.state` stands above this)."""
-
-
-class KeyHappening(StrEnum):
-    """What may happen to a key, in the words of `KeyEvent`."""
-
-    CREATED = "created"
-    ROTATED = "rotated"
-    DESTROYED = "destroyed"
-
-
-class LastEvent(NamedTuple):
-    """The last event of a key's name.
-
-    Attributes:
-        key_id: of the key; empty where it was never on record.
-    """
-
-    key_id: str
-    event: KeyHappening
-
-    @property
-    def destroyed(self) -> bool:
-        """Whether there is no key of this name by now."""
-        return self.event is KeyHappening.DESTROYED
-
-
-@dataclass(frozen=True, slots=True)
-class KeyLife:
-    """One key, from its making to its destruction.
-
-    Attributes:
-        kind: `registry`, `project` or `release`.
-        name: the project, or the release's id; empty for the registry's.
-        key_id: of the key as it is now; empty where it was never on record.
-        made_at: null where it was made before keys were recorded.
-        destroyed_at: null where it was not.
-    """
-
-    kind: KeyKind
-    name: str
-    key_id: str
-    made_at: datetime | None
-    destroyed_at: datetime | None = None
-
-    @property
-    def secret(self) -> str:
-        """The name of its file."""
-        return secret_of(self.kind, self.name)
-
-
-def secret_of(kind: KeyKind, name: str) -> str:
-    """The name of a key's file."""
-    match kind:
-        case "registry":
-            return REGISTRY
-        case "project":
-            return project_secret(name)
-        case "release":
-            return release_secret(name)
-
-
-def key_created(
-    change: Change, kind: KeyKind, name: str, key: bytes, *, actor: Actor, at: datetime
-) -> None:
-    """Add that a key was made; the caller records the action."""
-    _add(change, kind, name, LastEvent(key_id(key), KeyHappening.CREATED), actor=actor, at=at)
-
-
-def key_destroyed(
-    change: Change,
-    kind: KeyKind,
-    name: str,
-    *,
-    actor: Actor,
-    at: datetime,
-    reason: str,
-    key: bytes | None = None,
-) -> str:
-    """Add that a key is destroyed; the caller records the action, commits, and removes the file.
-
-    Args:
-        change: the transaction.
-        kind: of the key.
-        name: the project, or the release's id; empty for the registry's.
-        actor: who.
-        at: when.
-        reason: why.
-        key: tells which key, where the last event of the name does not.
-
-    Returns:
-        The id of the destroyed key; empty where nothing tells it.
-    """
-    last = last_event(change.connection, kind, name)
-    if last is not None and not last.destroyed:
-        meant = last.key_id
-    else:
-        meant = "" if key is None else key_id(key)
-    event = LastEvent(meant, KeyHappening.DESTROYED)
-    _add(change, kind, name, event, actor=actor, at=at, reason=reason)
-    return meant
-
-
-def last_event(connection: Connection, kind: KeyKind, name: str) -> LastEvent | None:
-    """The last event of a key's name; None where there is none on record."""
-    row = connection.execute(
-        select(KeyEvent.key_id, KeyEvent.event)
-        .where(KeyEvent.kind == kind, KeyEvent.name == name)
-        .order_by(KeyEvent.id.desc())
-        .limit(1)
-    ).first()
-    return None if row is None else LastEvent(row.key_id, KeyHappening(row.event))
-
-
-def key_history(engine: Engine) -> list[KeyLife]:
-    """Every key on record, in the order in which they were made or first told of."""
-    query = select(KeyEvent.kind, KeyEvent.name, KeyEvent.key_id, KeyEvent.event, KeyEvent.at)
-    with translated(engine), engine.connect() as connection:
-        return _lives(connection.execute(query.order_by(KeyEvent.id)))
 
 
 def project_key_for(
@@ -179,70 +81,87 @@ def project_key_for(
 
     Raises:
         SettingsError: the key is lost, or another than the one on record, or can't be read.
-        RegistryError: the registry can't be used, or the key was just destroyed.
+        RegistryError: the registry can't be used.
         OutputError: it can't be written.
     """
+    known = project_key(root, project)
     with translated(engine), engine.connect() as connection:
         last = last_event(connection, "project", project)
-        in_use, over = _in_use(connection, project), _destroyed(connection, project)
-    known = project_key(root, project)
-    if known is not None and key_id(known) in over:  # it outlived that, or a backup brought it back
-        remove_secret(root, project_secret(project), only=key_id(known))
-        known = None
-    if known is None and (in_use if last is None else not last.destroyed):
-        raise SettingsError(
-            f"project {project}: its key is not in this workspace; bring "
-            f"keys/{project_secret(project)}.key from your backup or from the workspace that made "
-            f"it, or give it up with `kohort key destroy-project {project}`"
-        )
-    key = known or make_project_key(root, project, randomness)
-    if last != LastEvent(key_id(key), KeyHappening.CREATED):
-        try:
-            _put_on_record(engine, project, key, actor=actor, at=at)
-        except SettingsError:
-            if known is None:  # nothing was ever made under it
-                remove_secret(root, project_secret(project), only=key_id(key))
-            raise
+    if known is not None and last == LastEvent(key_id(known), KeyHappening.CREATED):
+        return known
+    # File and record are moved by the one writer: nobody takes a key that another just makes for
+    # one that a backup brought back.
+    with changing(engine) as change:
+        known = project_key(root, project)
+        last = last_event(change.connection, "project", project)
+        if last is not None and not last.destroyed:
+            return _only(known, last, project)
+        if known is not None and _is_over(change.connection, project, known):
+            remove_secret(root, project_secret(project), only=key_id(known))
+            known = None
+        if known is None and last is None and _in_use(change.connection, project):
+            raise _lost(project)
+        key = known or make_project_key(root, project, randomness)
+        key_created(change, "project", project, key, actor=actor, at=at)
+        change.record(actor, "key.create", f"project {project}", at=at, detail=key_id(key))
     return key
 
 
 def finish_destructions(engine: Engine, root: Path) -> int:
     """Remove the files of keys whose destruction is on record, and what killed writes left.
 
+    So does a rotation of the registry key that was cut off end here, whichever way it went.
+
     Returns:
-        How many keys that are destroyed were still there.
+        How many keys that are not in force were still there.
 
     Raises:
-        SettingsError: a project's key can't be read: it may be the new one.
+        SettingsError: a key can't be read: it may be one in force.
+        RegistryError: the registry can't be used.
         OutputError: a file can't be removed.
     """
     sweep_secrets(root)
     over = [life for life in key_history(engine) if life.destroyed_at is not None]
     # A project may have a new key already, on record or not yet; others never get one.
-    return sum(
+    removed = sum(
         remove_secret(root, name, only=one.key_id if one.kind == "project" else None)
         for one in over
         for name in (one.secret, *((NEXT_REGISTRY,) if one.kind == "registry" else ()))
     )
+    projects = {one.name for one in over if one.kind == "project"}
+    removed += sum(_remove_brought_back(engine, root, project) for project in sorted(projects))
+    return removed + finish_rotation(engine, root)
 
 
-def _put_on_record(engine: Engine, project: str, key: bytes, *, actor: Actor, at: datetime) -> None:
-    with changing(engine) as change:
-        if key_id(key) in _destroyed(change.connection, project):
-            raise RegistryError(
-                f"project {project}: its key was just destroyed; run the command again"
-            )
-        last = last_event(change.connection, "project", project)
-        if last is not None and not last.destroyed:
-            if last.key_id == key_id(key):  # another process was faster
-                return
-            raise SettingsError(
-                f"keys/{project_secret(project)}.key: key {key_id(key)}, and on record is "
-                f"{last.key_id}; bring that one from your backup or from the workspace that made "
-                "it"
-            )
-        key_created(change, "project", project, key, actor=actor, at=at)
-        change.record(actor, "key.create", f"project {project}", at=at, detail=key_id(key))
+def _remove_brought_back(engine: Engine, root: Path, project: str) -> bool:
+    """Remove a project's key that may be one that was destroyed while nothing told its id."""
+    if project_key(root, project) is None:
+        return False
+    with changing(engine) as change:  # nobody is making the next one meanwhile
+        key = project_key(root, project)
+        if key is None or not _is_over(change.connection, project, key):
+            return False
+        return remove_secret(root, project_secret(project), only=key_id(key))
+
+
+def _only(known: bytes | None, recorded: LastEvent, project: str) -> bytes:
+    """The key here, if it is the one on record."""
+    if known is None:
+        raise _lost(project)
+    if key_id(known) != recorded.key_id:
+        raise SettingsError(
+            f"keys/{project_secret(project)}.key: key {key_id(known)}, and on record is "
+            f"{recorded.key_id}; bring that one from your backup or from the workspace that made it"
+        )
+    return known
+
+
+def _lost(project: str) -> SettingsError:
+    return SettingsError(
+        f"project {project}: its key is not in this workspace; bring "
+        f"keys/{project_secret(project)}.key from your backup or from the workspace that made it, "
+        f"or give it up with `kohort key destroy-project {project}`"
+    )
 
 
 def _in_use(connection: Connection, project: str) -> bool:
@@ -252,41 +171,16 @@ def _in_use(connection: Connection, project: str) -> bool:
     return connection.scalar(linked.limit(1)) is not None
 
 
-def _destroyed(connection: Connection, project: str) -> set[str]:
-    """The ids of the keys that a project had, and must not have again."""
-    query = select(KeyEvent.key_id).where(
-        KeyEvent.kind == "project",
-        KeyEvent.name == project,
-        KeyEvent.event == KeyHappening.DESTROYED.value,
-    )
-    return set(connection.scalars(query))
+def _is_over(connection: Connection, project: str, key: bytes) -> bool:
+    """Whether the project must not have this key again: it was destroyed, or may have been.
 
-
-def _lives(events: Iterable[tuple[str, str, str, str, datetime]]) -> list[KeyLife]:
-    lives: list[KeyLife] = []
-    current: dict[tuple[str, str], int] = {}
-    for kind, name, ident, event, at in events:
-        if (kind, name) not in current:
-            made = at if event == KeyHappening.CREATED else None
-            current[kind, name] = len(lives)
-            lives.append(KeyLife(cast("KeyKind", kind), name, ident, made))
-        number = current[kind, name]
-        over = at if event == KeyHappening.DESTROYED else None
-        lives[number] = replace(lives[number], key_id=ident, destroyed_at=over)
-        if over is not None:
-            del current[kind, name]
-    return lives
-
-
-def _add(
-    change: Change,
-    kind: KeyKind,
-    name: str,
-    what: LastEvent,
-    *,
-    actor: Actor,
-    at: datetime,
-    reason: str | None = None,
-) -> None:
-    row = {"kind": kind, "name": name, "key_id": what.key_id, "event": what.event.value, "at": at}
-    change.add(KeyEvent, {**row, "actor": actor.name, "reason": reason})
+    Of a key that was destroyed before it was ever on record, nobody knows for sure which it was:
+    its file may have been missing, or another workspace's. So after that any key that is not on
+    record is taken for it. None is lost by this: nothing is made under a key before it is recorded.
+    """
+    query = select(KeyEvent.event, KeyEvent.key_id)
+    query = query.where(KeyEvent.kind == "project", KeyEvent.name == project)
+    made, over = set[str](), set[str]()
+    for event, ident in connection.execute(query):
+        (over if event == KeyHappening.DESTROYED else made).add(ident)
+    return key_id(key) in over or (key_id(key) not in made and not over <= made)

@@ -8,7 +8,7 @@ from typing import Final, Literal
 from sqlalchemy import Engine
 
 from pipelines.errors import SettingsError
-from pipelines.governance.key_events import KeyLife, key_history
+from pipelines.governance.key_records import KeyLife, key_history
 from pipelines.keys import StoredSecret, key_id, read_secret, stored_secrets
 
 _ORDER: Final = ("registry", "project", "release", "other")

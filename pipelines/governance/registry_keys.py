@@ -5,10 +5,12 @@ withdrawal and no tombstone would be recognized, and nobody would notice. The ke
 by the one writer who holds the chain's lock, so record and file are never moved by two at once.
 """
 
-from collections.abc import Callable
+import re
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import UTC, datetime
 from pathlib import Path
+from string import punctuation
 from typing import Final
 
 from sqlalchemy import Connection, Engine, select
@@ -17,9 +19,11 @@ from pipelines.errors import RegistryError, SettingsError
 from pipelines.governance.audit import verified
 from pipelines.governance.chain import Change, changing
 from pipelines.governance.engines import translated
-from pipelines.governance.key_events import KeyHappening, key_created
+from pipelines.governance.key_records import KeyHappening, key_created, last_event
+from pipelines.governance.layers import folded
 from pipelines.governance.rewriting import rewrite_digests
-from pipelines.governance.tables import KeyEvent
+from pipelines.governance.rights_statement import canonical_id
+from pipelines.governance.tables import KeyEvent, ReleaseMember, RightsRecord
 from pipelines.keys import (
     KEY_BYTES,
     NEXT_REGISTRY,
@@ -33,6 +37,14 @@ from pipelines.keys import (
 from pipelines.people import Actor, Duty
 
 _KIND: Final = "registry"
+_KOHORT: Final = Actor("kohort", "kohort", frozenset())
+"""Who records a key that was there: nobody but the program itself."""
+
+_SHORTEST_ID: Final = 5
+_INNER: Final = re.compile(r"[()\[\]{}<>,;:=/|\"'\u2018-\u201f]+")
+_PART: Final = re.compile(r"[^\W_]+")
+_ASKED_AT_ONCE: Final = 500
+"""Digests in one query; SQLite takes no more than some thousand."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,8 +78,10 @@ def record_registry_key(engine: Engine, root: Path, *, actor: Actor, at: datetim
 def registry_key_of(engine: Engine, root: Path) -> bytes:
     """The key that this registry's learners are known under: n layers of 32 bytes.
 
-    A registry of an earlier version remembers none before its first rotation: there the file is
-    believed. A rotation that was cut off after its commit is finished.
+    A registry of an earlier version remembers none: there the file is believed, once, and recorded
+    as found; from then on no other is. Nobody can tell whether that first one was the right one:
+    digests don't say what they were made under. So the first command after an upgrade must be one
+    with the right keys. A rotation that was cut off after its commit is finished.
 
     Raises:
         SettingsError: the key is missing, or another than the one on record; or it was destroyed.
@@ -77,10 +91,79 @@ def registry_key_of(engine: Engine, root: Path) -> bytes:
     with translated(engine), engine.connect() as connection:
         recorded = _recorded(connection)
     key = registry_key(root)
-    if recorded in {None, key_id(key)}:
+    if recorded == key_id(key):
         return key
     with changing(engine) as change:
-        return _in_force(change.connection, root)
+        return _in_force(change, root)
+
+
+def finish_rotation(engine: Engine, root: Path) -> bool:
+    """Clear up after a rotation that was cut off, before its commit or after it.
+
+    Returns:
+        Whether it had left a file.
+
+    Raises:
+        SettingsError: as `registry_key_of`; the file stays.
+        RegistryError: the registry can't be used.
+        OutputError: a file can't be written or removed.
+    """
+    if read_secret(root, NEXT_REGISTRY) is None:
+        return False
+    with changing(engine) as change:  # nobody rotates meanwhile
+        _in_force(change, root)
+        remove_secret(root, NEXT_REGISTRY)
+    return True
+
+
+def names_somebody(engine: Engine, root: Path, text: str) -> bool:
+    """Whether a word of a text is an id that the registry knows: what is recorded stays for good.
+
+    Ids of fewer than five characters are not looked for, as numbers and words may be such by
+    chance; nor is one with a blank in it. Where the registry key is destroyed or lost, nobody can
+    tell, and no text names anybody.
+
+    Raises:
+        SettingsError: the key is another than the one on record, or can't be read.
+        RegistryError: the registry can't be used.
+    """
+    with translated(engine), engine.connect() as connection:
+        last = last_event(connection, _KIND, "")
+    if (last is not None and last.destroyed) or read_secret(root, REGISTRY) is None:
+        return False
+    digest = folded(registry_key_of(engine, root))
+    words = {canonical_id(word) for word in _words(text)}
+    known = [digest(word.encode()).hex() for word in sorted(words) if len(word) >= _SHORTEST_ID]
+    with translated(engine), engine.connect() as connection:
+        for start in range(0, len(known), _ASKED_AT_ONCE):
+            asked = known[start : start + _ASKED_AT_ONCE]
+            for column in (RightsRecord.learner, ReleaseMember.learner):
+                if connection.scalar(select(column).where(column.in_(asked)).limit(1)) is not None:
+                    return True
+    return False
+
+
+def demand_nameless(engine: Engine, root: Path, text: str, option: str = "--reason") -> None:
+    """Refuse a text that names a learner, without repeating it; called outside a transaction.
+
+    Raises:
+        RegistryError: a word of it is a learner's id; or the registry can't be used.
+        SettingsError: as `names_somebody`.
+    """
+    if names_somebody(engine, root, text):
+        raise RegistryError(
+            f"{option}: holds the id of a learner, and would stay on record for good; say it in "
+            "words that name nobody"
+        )
+
+
+def _words(text: str) -> Iterator[str]:
+    """What may be an id in a text: between blanks, without what is around it, and its parts."""
+    for word in text.split():
+        yield word
+        yield word.strip(punctuation)
+        yield from _INNER.split(word)
+        yield from _PART.findall(word)
 
 
 def demand_key(change: Change, key: bytes) -> None:
@@ -126,7 +209,8 @@ def rotate_registry_key(
 
     Raises:
         RoleError: the actor is no steward.
-        RegistryError: no reason is given, the audit chain is broken, or the registry can't be used.
+        RegistryError: no reason is given, or one that names a learner; the audit chain is broken,
+            or the registry can't be used.
         SettingsError: the key is not the registry's, or can't be read.
         OutputError: the key can't be written.
     """
@@ -134,9 +218,10 @@ def rotate_registry_key(
     said = " ".join(reason.split())
     if not said or not said.isprintable():
         raise RegistryError("--reason: say why, in a few printable words that name no learner")
+    demand_nameless(engine, root, said)
     with changing(engine) as change:
         layer = randomness(KEY_BYTES)
-        key = _in_force(change.connection, root) + layer
+        key = _in_force(change, root) + layer
         _refuse_broken(change)
         remove_secret(root, NEXT_REGISTRY)  # of a rotation that did not happen
         write_secret(root, NEXT_REGISTRY, key, replace=False)
@@ -178,11 +263,16 @@ def _recorded(connection: Connection) -> str | None:
     return str(last.key_id)
 
 
-def _in_force(connection: Connection, root: Path) -> bytes:
+def _in_force(change: Change, root: Path) -> bytes:
     """As `registry_key_of`, by the one writer: nobody else changes the file meanwhile."""
-    recorded = _recorded(connection)
+    recorded = _recorded(change.connection)
     key = registry_key(root)
-    if recorded in {None, key_id(key)}:
+    if recorded is None:
+        now = datetime.now(UTC)  # no caller has a clock: any command may be the first
+        key_created(change, _KIND, "", key, actor=_KOHORT, at=now)
+        change.record(_KOHORT, "key.create", _KIND, at=now, detail=f"{key_id(key)}, as found")
+        return key
+    if recorded == key_id(key):
         return key
     pending = read_secret(root, NEXT_REGISTRY)
     if pending is None or key_id(pending) != recorded:

@@ -10,6 +10,7 @@ import binascii
 import hashlib
 import os
 import re
+from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final
@@ -88,6 +89,13 @@ def master_key(variable: str = MASTER) -> MasterKey | None:
             f"{variable}: the base64 of {KEY_BYTES} bytes was expected; make one with `openssl "
             f"rand -base64 {KEY_BYTES}`, or unset it"
         ) from None
+
+
+def is_sealed(path: Path) -> bool:
+    """Whether a file is there and looks like a sealed key; whose, and whether it opens, is open."""
+    with suppress(OSError), path.open("rb") as file:
+        return file.read(len(_FORMAT)) == _FORMAT
+    return False
 
 
 def sealed_by(path: Path, data: bytes) -> str | None:

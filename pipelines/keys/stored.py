@@ -13,7 +13,9 @@ from pipelines.errors import SettingsError
 from pipelines.keys.envelope import (
     KEY_BYTES,
     MASTER,
+    OLD_MASTER,
     MasterKey,
+    is_sealed,
     key_id,
     master_key,
     sealed_by,
@@ -85,14 +87,18 @@ def write_secret(root: Path, name: str, secret: bytes, *, replace: bool) -> None
 
     Raises:
         FileExistsError: there is one, where it should be new.
-        SettingsError: the environment's master key is none.
+        SettingsError: the environment's master key is none; or there is none, and keys here are
+            sealed, or the old one is set: it would lie plain beside them without anybody's wish.
         OutputError: it can't be written.
     """
     if not secret or len(secret) % KEY_BYTES:
         raise ValueError(f"secret: a multiple of {KEY_BYTES} bytes was expected")
     path = _path(root, name)
-    data = wrapped(path, secret, master_key())
+    master = master_key()
+    data = wrapped(path, secret, master)
     with changing_files(path.parent):
+        if master is None:
+            _refuse_plain(root)
         if replace:
             replace_file(path, data)
         else:
@@ -179,6 +185,20 @@ def sweep_secrets(root: Path) -> None:
     if (root / FOLDER).is_dir():
         with changing_files(root / FOLDER):
             pass
+
+
+def _refuse_plain(root: Path) -> None:
+    """Whoever seals his keys writes none plain by mistake; `kohort key unseal` is the way out."""
+    if master_key(OLD_MASTER) is not None:
+        raise SettingsError(
+            f"{OLD_MASTER} is set and {MASTER} is not, so a key would be written plain; set "
+            f"{MASTER}, or run `kohort key unseal` and unset {OLD_MASTER}"
+        )
+    if any(is_sealed(path) for path in _files(root)):
+        raise SettingsError(
+            f"{MASTER} is not set, and keys in {root / FOLDER} are sealed: a key would be written "
+            f"plain beside them; set {MASTER}, or run `kohort key unseal` with it first"
+        )
 
 
 def _rewrap(root: Path, master: MasterKey | None) -> Rewrapped:

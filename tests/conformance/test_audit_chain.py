@@ -13,12 +13,20 @@ from sqlalchemy.exc import DataError, IntegrityError
 
 from pipelines.errors import RegistryError
 from pipelines.governance import chain, engines
-from pipelines.governance.audit import entries, verified, verify_chain
-from pipelines.governance.chain import Change, changing, head, locked_head
+from pipelines.governance.audit import Anew, entries, verified, verify_chain
+from pipelines.governance.chain import BEGINS, Change, changing, head, locked_head
 from pipelines.governance.database import create_registry, open_registry
 from pipelines.governance.sealing import ORIGIN, entry_hash
 from pipelines.governance.stored_rows import governed_tables
-from pipelines.governance.tables import Action, Base, ChainHead, Governed, RightsRecord
+from pipelines.governance.tables import (
+    Action,
+    Base,
+    ChainHead,
+    Governed,
+    KeyEvent,
+    Release,
+    RightsRecord,
+)
 from pipelines.people import EVERY_DUTY, Actor
 from tests.anyrow import any_row
 from tests.reference.audit_chain import broken_links
@@ -47,8 +55,13 @@ def add_rows(change: Change, number: int) -> None:
         change.add(CLASSES[table.name], row)
 
 
+def add_key_event(change: Change) -> None:
+    """As a rotation does."""
+    change.add(KeyEvent, any_row(KeyEvent.__table__, 1, without=("entry", "id")))
+
+
 def write_life(engine) -> None:
-    """Entries 1 to 5: two rows a table, one more, none, two tables adopted, one row."""
+    """Entries 1 to 5: two rows a table, one more, none, a rotation, one row."""
     with changing(engine) as change:
         add_rows(change, 1)
         add_rows(change, 2)
@@ -60,7 +73,8 @@ def write_life(engine) -> None:
     with changing(engine) as change:
         for name in ADOPTED:
             change.adopt(Base.metadata.tables[name])
-        change.record(AHN, "fourth.adopts", "s", at=NOW)
+        add_key_event(change)
+        change.record(AHN, "key.rotate", "s", at=NOW)
         record = any_row(RightsRecord.__table__, 4, without=("entry", "salt", "id"))
         change.add(RightsRecord, record)
         change.record(AHN, "fifth.one", "s", at=NOW)
@@ -128,8 +142,10 @@ def test_a_whole_registry_holds(alive):
     audit = verify_chain(alive, heads=[head(alive).hash, ORIGIN])
     assert (audit.broken, audit.lost_heads) == (None, ())
     assert (audit.entries, audit.head) == (5, head(alive))
-    assert dict(audit.anew) == dict.fromkeys(ADOPTED, 4)
-    assert dict(audit.rows) == {t.name: 3 + (t.name == "rights_record") for t in TABLES}
+    rotation = Anew(4, "2026-03-01 12:30:15.250000", AHN.name)
+    assert dict(audit.anew) == dict.fromkeys(ADOPTED, [rotation])
+    more = {"rights_record", "key_event"}
+    assert dict(audit.rows) == {t.name: 3 + (t.name in more) for t in TABLES}
     assert set(audit.rows) == set(Base.metadata.tables) - {"action", "chain_head"}
     with alive.connect() as connection:
         assert broken_links(connection, CLASSES) == set()
@@ -349,16 +365,17 @@ OPERATION = st.tuples(
 
 
 def write_some(connection, steps) -> None:
-    """Entries with rows of some tables, or that adopt them."""
+    """Entries of a kind with rows of some tables, or that adopt them."""
     change = Change(connection, locked_head(connection))
-    for number, (tables, adopts) in enumerate(steps, start=10):
+    for number, (kind, tables, adopts) in enumerate(steps, start=10):
         for table in tables:
-            if table.name == "rights_record" or table.name.endswith("_event"):
+            added = table.name == "rights_record" and kind != "key.rotate"
+            if added or table.name.endswith("_event"):
                 row = any_row(table, 1, without=("entry", "salt", "id"))
                 change.add(CLASSES[table.name], row)
-            if adopts:
+            if table.name in adopts:
                 change.adopt(table)
-        change.record(AHN, "some.thing", f"{number}", at=NOW)
+        change.record(AHN, kind, f"{number}", at=NOW)
 
 
 def tamper(connection, what, table, number, column_number) -> None:
@@ -387,7 +404,17 @@ def tamper(connection, what, table, number, column_number) -> None:
             connection.execute(update(table).where(*key).values(cells))
 
 
-STEP = st.tuples(st.lists(st.sampled_from(TABLES), max_size=4), st.booleans())
+ROTATION = st.lists(st.sampled_from(ADOPTED), unique=True).map(
+    lambda names: [KeyEvent.__table__, *(Base.metadata.tables[name] for name in names)]
+)
+STEP = st.one_of(
+    st.tuples(
+        st.sampled_from(["some.thing", "key.rotate", BEGINS]),
+        st.lists(st.sampled_from(TABLES), max_size=4),
+        st.sampled_from([(), tuple(CLASSES), ADOPTED]),
+    ),
+    st.tuples(st.just("key.rotate"), ROTATION, st.just(ADOPTED)),
+)
 
 
 @given(st.lists(STEP, max_size=4), st.lists(OPERATION, max_size=4))
@@ -421,7 +448,7 @@ def test_the_same_is_found_by_a_slow_recount(alive, steps, operations):
 
 def test_entries_are_listed(alive):
     """All, by kind, by subject, later than one, or the last few."""
-    kinds = ["first.two", "second.one", "third.none", "fourth.adopts", "fifth.one"]
+    kinds = ["first.two", "second.one", "third.none", "key.rotate", "fifth.one"]
     found = entries(alive)
     assert [entry.kind for entry in found] == kinds
     first = found[0]

@@ -1,8 +1,9 @@
 """The budget ledger on both databases: what is granted, refused, recorded and stated."""
 
 import hashlib
+import sys
 from dataclasses import replace
-from datetime import UTC, datetime
+from datetime import UTC, date, datetime
 
 import pytest
 from sqlalchemy import func, select
@@ -16,14 +17,18 @@ from pipelines.governance.ledger import (
     PlannedDraw,
     Reserved,
     Stored,
+    as_subject,
     begin_reading,
     commit,
     families_on_record,
     give_up,
+    lose,
+    orphaned,
     reserve,
     settle,
     statement,
 )
+from pipelines.governance.ledger.accounts import opened_accounts
 from pipelines.governance.tables import (
     AccountCeiling,
     Action,
@@ -146,8 +151,13 @@ def test_the_same_request_on_the_same_version(registry):
     own = policy()
     reserve(registry, charge(1), own, **BY)
     again = charge(2, request=charge(1).request)
-    with pytest.raises(RegistryError, match=r"under way .* 00000001 is reserved.*kohort recover"):
+    with pytest.raises(RegistryError) as refused:
         reserve(registry, again, own, **BY)
+    assert str(refused.value) == (
+        "the same request is under way on the same data (charge 00000001 is reserved); wait until "
+        "that build is done, or run `kohort recover` if it died, or, for a build that nobody "
+        "knows, `kohort recover --charge 00000001`"
+    )
     begin_reading(registry, "00000001", **BY)
     with pytest.raises(RegistryError, match=r"under way .* 00000001 is reading"):
         reserve(registry, again, own, **BY)
@@ -158,6 +168,7 @@ def test_the_same_request_on_the_same_version(registry):
     assert reserve(registry, third, own, **BY) == Reserved("00000003")
     begin_reading(registry, "00000003", **BY)
     commit(registry, "00000003", result_sha256=RESULT, **BY)
+    lay(registry, "reserved", "published", id="00000003")
     before = rows(registry), head(registry)
     fourth = charge(4, request=charge(1).request)
     assert reserve(registry, fourth, own, **BY) == Stored("00000003", RESULT)
@@ -207,7 +218,27 @@ REFUSALS = [
             "family oulad: requested epsilon 0.000001, remaining epsilon 0, difference epsilon "
             "0.000001"
         ),
+        f"ask for epsilon 0 and delta 1e-9 {AT_MOST}",
+    ),
+    (
+        ONE,
+        Cost.pure(1, "1e-9"),
+        Cost.pure(0, "1e-18"),
+        (
+            "family oulad: requested epsilon 0, remaining epsilon 0, requested delta 1e-18, "
+            "remaining delta 0, difference delta 1e-18"
+        ),
         "nothing is left to ask for; only a steward can raise [budget] in policy.toml",
+    ),
+    (
+        ONE,
+        Cost.pure(0.9, "1e-9"),
+        Cost.pure(0.1, "1e-18"),
+        (
+            "family oulad: requested epsilon 0.1, remaining epsilon 0.1, requested delta 1e-18, "
+            "remaining delta 0, difference delta 1e-18"
+        ),
+        f"ask for epsilon 0.1 and delta 0 {AT_MOST}",
     ),
     (
         THREE,
@@ -327,15 +358,41 @@ def test_a_ceiling_that_comes_later_counts_what_was_spent_before(registry):
     reserve(registry, charge(4, Cost.pure(0.7)), policy(), **BY)
 
 
-def test_a_lowered_ceiling_is_overdrawn(registry):
-    """More was spent than the policy allows now: it shows, and nothing more is granted."""
-    reserve(registry, charge(1, Cost.pure(0.8)), policy(), **BY)
-    lower = policy("epsilon_per_family = 0.5\ndelta = 1e-9")
-    assert accounts(statement(registry, lower, "oulad")) == {
-        ("family", "oulad"): (500_000, 800_000, 0, 300_000)
-    }
-    with pytest.raises(RegistryError, match=r"remaining epsilon 0, .*nothing is left"):
-        reserve(registry, charge(2, Cost.pure("0.000001")), lower, **BY)
+OVERDRAWN = [
+    ("epsilon_per_family = 0.5\ndelta = 1e-9", "epsilon 0.3", (300_000, 0)),
+    ("epsilon_per_family = 1.0\ndelta = 1e-10", "delta 3e-10", (0, 3 * 10**8)),
+    (
+        "epsilon_per_family = 0.5\ndelta = 1e-10",
+        "epsilon 0.3 and delta 3e-10",
+        (300_000, 3 * 10**8),
+    ),
+]
+"""What the policy was lowered to, in epsilon, in delta or in both; by how much it is overdrawn."""
+
+
+def test_an_overdrawn_account_grants_nothing(registry):
+    """Whichever part was lowered: neither of the other part, nor what costs nothing."""
+    reserve(registry, charge(1, Cost.pure(0.8, "4e-10")), policy(), **BY)
+    before = rows(registry), head(registry)
+    for budget, words, over in OVERDRAWN:
+        lower = policy(budget)
+        (account,) = statement(registry, lower, "oulad").accounts
+        assert (account.left, account.overdrawn) == ((0, 0), over)
+        for cost in (Cost.pure("0.000001"), Cost.pure(0, "1e-18"), Cost.pure(0)):
+            with pytest.raises(RegistryError) as refused:
+                reserve(registry, charge(2, cost), lower, **BY)
+            told = str(refused.value)
+            assert f"overdrawn by {words}; only a steward can raise [budget] in policy" in told
+            assert "it fits" not in told
+    assert (rows(registry), head(registry)) == before
+
+
+def test_one_overdrawn_account_of_several(registry):
+    """The family has plenty left, and the recipient's ceiling was lowered: he gets nothing."""
+    reserve(registry, charge(1, Cost.pure(0.3)), policy(), **BY)
+    with pytest.raises(RegistryError, match=r"recipient ray@.*, overdrawn by epsilon 0.05; only"):
+        reserve(registry, charge(2, Cost.pure(0)), policy(THREE), **BY)
+    reserve(registry, charge(3, recipient=MEI), policy(THREE), **BY)
 
 
 def test_ceilings_on_record(registry):
@@ -403,6 +460,7 @@ STEPS = {
     "read": lambda registry, one: begin_reading(registry, one, **BY),
     "commit": lambda registry, one: commit(registry, one, result_sha256=RESULT, **BY),
     "give up": lambda registry, one: give_up(registry, one, reason="over", **BY),
+    "lose": lambda registry, one: lose(registry, one, reason="nobody knows it", **BY),
     "settle": lambda registry, one: settle(registry, one, **BY),
 }
 
@@ -412,6 +470,8 @@ LIVES = [
     ("read, commit", "committed", 100_000),
     ("give up", "refunded", 0),
     ("read, give up", "lost", 100_000),
+    ("lose", "lost", 100_000),
+    ("read, lose", "lost", 100_000),
     ("settle", "refunded", 0),
     ("read, settle", "lost", 100_000),
     ("read, commit, settle", "committed", 100_000),
@@ -425,6 +485,9 @@ NO_STEPS = [
     ("read", "read", "is reading, where reserved was expected"),
     ("read, commit", "commit", "is committed, where reading was expected"),
     ("read, commit", "give up", "is committed, where reading or reserved was expected"),
+    ("read, commit", "lose", "is committed, where reading or reserved was expected"),
+    ("give up", "lose", "is refunded, where reading or reserved was expected"),
+    ("lose", "give up", "is lost, where reading or reserved was expected"),
     ("give up", "read", "is refunded, where reserved was expected"),
     ("give up", "give up", "is refunded, where reading or reserved was expected"),
     ("read, give up", "commit", "is lost, where reading was expected"),
@@ -463,7 +526,7 @@ def test_steps_of_no_charge(registry):
     before = head(registry)
     settle(registry, "0000abcd", **BY)
     assert head(registry) == before
-    for step in ("read", "commit", "give up"):
+    for step in ("read", "commit", "give up", "lose"):
         with pytest.raises(RegistryError, match="none of this id"):
             STEPS[step](registry, "0000abcd")
     with pytest.raises(ValueError, match="result_sha256"):
@@ -477,6 +540,8 @@ def test_reasons_are_on_record(registry):
     reserve(registry, charge(2), policy(), **BY)
     begin_reading(registry, "00000002", **BY)
     settle(registry, "00000002", **BY)
+    reserve(registry, charge(3), policy(), **BY)
+    STEPS["lose"](registry, "00000003")
     with registry.connect() as connection:
         events = connection.execute(
             select(ChargeEvent.kind, ChargeEvent.reason).where(ChargeEvent.reason.is_not(None))
@@ -486,10 +551,15 @@ def test_reasons_are_on_record(registry):
                 Action.kind.in_(["budget.refund", "budget.lose"])
             )
         ).all()
-    assert events == [("refunded", "the disk is full"), ("lost", "its build died")]
+    assert events == [
+        ("refunded", "the disk is full"),
+        ("lost", "its build died"),
+        ("lost", "nobody knows it"),
+    ]
     assert chain == [
         ("budget.refund", "00000001", "the disk is full"),
         ("budget.lose", "00000002", "its build died"),
+        ("budget.lose", "00000003", "nobody knows it"),
     ]
 
 
@@ -529,6 +599,122 @@ def lay(registry, *happened, **changes):
         change.record(ENGINEER, "test.lay", row["id"], at=NOW)
 
 
+def happens(registry, release_id, *kinds):
+    """Something more happens to a release."""
+    with changing(registry) as change:
+        for kind in kinds:
+            event = {"release": release_id, "kind": kind, "at": NOW, "actor": ENGINEER.name}
+            change.add(ReleaseEvent, event)
+        change.record(ENGINEER, "test.happens", release_id, at=NOW)
+
+
+UNSERVED = [
+    ((), {}),
+    (("reserved", "failed"), {}),
+    (("reserved", "published", "recalled"), {}),
+    (("reserved", "published", "superseded"), {}),
+    (("reserved", "published", "expired"), {}),
+    (("reserved", "published"), {"expires_on": date(2026, 2, 28)}),
+]
+"""What happened to a release, and when it may be kept no longer: none of these is given out."""
+
+
+def committed(registry, number, family):
+    """A charge of a family that was committed."""
+    own = charge(number, family=family)
+    reserve(registry, own, policy(), **BY)
+    begin_reading(registry, own.id, **BY)
+    commit(registry, own.id, result_sha256=RESULT, **BY)
+    return own
+
+
+def test_only_what_is_served_is_given_again(registry):
+    """What was recalled, superseded, expired, failed or never recorded is charged anew."""
+    for number, (happened, changes) in enumerate(UNSERVED, start=1):
+        own = committed(registry, number, family=f"family{number}")
+        if happened:
+            lay(registry, *happened, id=own.id, family=own.family, **changes)
+        anew = replace(own, id=f"{number + 100:08x}")
+        assert reserve(registry, anew, policy(), **BY) == Reserved(anew.id)
+        found = accounts(statement(registry, policy(), own.family))
+        assert found["family", own.family][1] == 200_000
+
+
+def test_a_release_that_is_about_to_be_published(registry):
+    """Its charge is committed: the same request waits, and then gets it, until it is recalled."""
+    own = committed(registry, 1, family="oulad")
+    lay(registry, "reserved", id=own.id)
+    again = replace(own, id="00000002")
+    with pytest.raises(RegistryError, match=r"under way .*release 00000001 is reserved.*recover"):
+        reserve(registry, again, policy(), **BY)
+    happens(registry, own.id, "published")
+    assert reserve(registry, again, policy(), **BY) == Stored(own.id, RESULT)
+    happens(registry, own.id, "recalled")
+    assert reserve(registry, again, policy(), **BY) == Reserved(again.id)
+
+
+def test_a_request_is_for_one_recipient_and_purpose(registry):
+    """The same hash with others is a fault, on any version: nothing is served, nothing charged."""
+    own = committed(registry, 1, family="oulad")
+    lay(registry, "reserved", "published", id=own.id)
+    before = rows(registry), head(registry)
+    for changes in ({"recipient": MEI}, {"purpose": "teaching"}):
+        for version in (own.version, "c" * 64):
+            with pytest.raises(RegistryError, match=r"another purpose or recipient .*00000001"):
+                reserve(
+                    registry,
+                    charge(2, request=own.request, version=version, **changes),
+                    policy(),
+                    **BY,
+                )
+    assert (rows(registry), head(registry)) == before
+
+
+def test_a_family_has_one_spelling(registry):
+    """Another case is the same family: it has no second budget."""
+    reserve(registry, charge(1, family="Études"), policy(), **BY)
+    for other in ("études", "ÉTUDES"):
+        with pytest.raises(RegistryError, match="on record is of Études; write the family as that"):
+            reserve(registry, charge(2, family=other), policy(), **BY)
+    reserve(registry, charge(2, family="Études"), policy(), **BY)
+    reserve(registry, charge(3, family="Etudes"), policy(), **BY)
+    assert families_on_record(registry) == ["Etudes", "Études"]
+
+
+def test_a_subject_has_one_spelling():
+    """Case, accents and blanks make no other purpose or recipient."""
+    for name in ("Études ", "e\u0301tudes", "ÉTUDES", "E\u0301TUDES"):
+        assert as_subject(name) == "études"
+
+
+def test_active_charges(registry):
+    """Those that are reserved or reading, of every family; whatever has ended is not among them."""
+    lives = ["", "read", "read, commit", "give up", "read, give up", "lose"]
+    for number, steps in enumerate(lives, start=1):
+        reserve(registry, charge(number, family=f"family{number}"), policy(), **BY)
+        for step in filter(None, steps.split(", ")):
+            STEPS[step](registry, f"{number:08x}")
+    assert orphaned(registry) == ("00000001", "00000002")
+
+
+def test_a_statement_is_of_one_moment(registry, monkeypatch):
+    """What is charged while it is read is all in it or not at all."""
+    reserve(registry, charge(1), policy(), **BY)
+    number = iter((2, 3))
+
+    def then_reserved(connection, family):
+        found = opened_accounts(connection, family)
+        reserve(registry, charge(next(number), family=family), policy(), **BY)
+        return found
+
+    reading = sys.modules["pipelines.governance.ledger.statement"]
+    monkeypatch.setattr(reading, "opened_accounts", then_reserved)
+    for family, spent in (("oulad", 100_000), ("coursera", 0)):
+        found = statement(registry, policy(), family)
+        assert accounts(found)["family", family][1] == spent
+        assert sum(one.spent.micro for one in found.charges) == spent
+
+
 def test_releases_that_no_budget_bounds(registry):
     """Live microdata of the family; neither what has ended, nor what was charged, nor another's."""
     lay(registry, "reserved", "published")
@@ -546,7 +732,18 @@ BROKEN = [
     {"version": "b"},
     {"request": "A" * 64},
     {"family": ""},
+    {"family": " oulad"},
+    {"family": "e\u0301tudes"},
+    {"family": "ou\x00lad"},
+    {"id_column": "id\n"},
+    {"code_version": " "},
+    {"libraries": {"numpy\x00": "2"}},
+    {"libraries": {"numpy": ""}},
     {"recipient": "Ray@uni.example"},
+    {"recipient": "*"},
+    {"purpose": "*"},
+    {"purpose": "e\u0301tudes"},
+    {"purpose": "\ud800"},
     {"purpose": "research "},
     {"purpose": ""},
     {"draws": ()},
@@ -561,21 +758,45 @@ def test_charges_that_are_none(change):
         charge(1, **change)
 
 
+def test_draws_that_cost_too_much():
+    """Together they must fit a column, as each does."""
+    half = Cost(2**62, 1, 0)
+    charge(1, half)
+    with pytest.raises(ValueError, match="draws: at most 2"):
+        charge(1, half, half)
+
+
+def test_the_largest_draw(registry):
+    """What a draw may hold, both databases do."""
+    widest = replace(draw(Cost.pure(0.1)), l0=2**31 - 1, linf=2**63 - 1, scale="9" * 100)
+    reserve(registry, replace(charge(1), draws=(widest,)), policy(), **BY)
+    with registry.connect() as connection:
+        found = connection.execute(select(Draw.l0, Draw.linf, Draw.scale)).one()
+    assert found == (2**31 - 1, 2**63 - 1, "9" * 100)
+
+
 @pytest.mark.parametrize(
     "change",
     [
         {"mechanism": ""},
+        {"mechanism": "geo\x00metric"},
         {"scale": "3.5"},
         {"scale": "14/4"},
         {"scale": "0"},
         {"scale": "1/0"},
         {"scale": "wide"},
+        {"scale": "1e999999999"},
+        {"scale": "9" * 101},
         {"l0": 0},
+        {"l0": 2**31},
+        {"l0": 1.5},
         {"linf": 0},
+        {"linf": 2**63},
         {"norm": "L3"},
     ],
 )
 def test_draws_that_are_none(change):
-    """A draw has a name, an exact scale in lowest terms, and a sensitivity."""
-    with pytest.raises(ValueError, match="expected"):
+    """A draw has a name, an exact scale in lowest terms, and a sensitivity; it says which not."""
+    (name,) = change
+    with pytest.raises(ValueError, match=f"{name}: .*expected"):
         replace(draw(Cost.pure(1)), **change)

@@ -54,7 +54,9 @@ def together(processes, work, url, number=PROCESSES):
 def kept_open(url):
     """The engine of a process that keeps its connection to a server: making one takes longest."""
     engine = open_engine(url)
-    return create_engine(engine.url, pool_size=1) if engine.name == "postgresql" else engine
+    if engine.name != "postgresql":
+        return engine
+    return create_engine(engine.url, pool_size=1, isolation_level="READ COMMITTED")
 
 
 def spend(url, number, barrier, reports):
@@ -68,7 +70,7 @@ def spend(url, number, barrier, reports):
             reserve(engine, own, CENT, **BY)
             outcomes["granted"] += 1
         except RegistryError as error:
-            outcomes["refused" if "nothing is left" in str(error) else str(error)] += 1
+            outcomes["refused" if "remaining epsilon 0, diff" in str(error) else str(error)] += 1
     reports.put(outcomes)
 
 

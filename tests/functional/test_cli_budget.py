@@ -6,12 +6,14 @@ import sys
 
 import pytest
 from click.testing import CliRunner
+from sqlalchemy import delete
 
 from anonymizer.dp.accounting import Cost
 from pipelines.cli.budget import NO_JOINT_EPSILON, budget
 from pipelines.errors import RegistryError, RoleError
 from pipelines.governance.database import create_registry
 from pipelines.governance.ledger import begin_reading, commit, give_up, reserve
+from pipelines.governance.tables import AccountCeiling
 from pipelines.people import Duty
 from pipelines.settings import SourceSettings, create_workspace, find_workspace
 from tests.conformance.test_ledger import BY, MEI, RAY, RESULT, charge, lay
@@ -85,8 +87,8 @@ def test_whoever_has_a_duty_sees_all_of_it(place, written, show, by):
         "  recipient (any other): epsilon 0.5, spent epsilon 0, left epsilon 0.5",
         f"  00000001  committed  2026-03-01  epsilon 0.25  {RAY}  research  request {asked}",
         (
-            f"  00000002  refunded   2026-03-01  epsilon 0.000001  {MEI}  research  request "
-            f"{charge(2).request[:12]}"
+            "  00000002  refunded   2026-03-01  epsilon 0 (charged epsilon 0.000001)  "
+            f"{MEI}  research  request {charge(2).request[:12]}"
         ),
         f"  00000003  reserved   2026-03-01  epsilon 0.5  {MEI}  research  request aaaaaaaaaaaa",
     ]
@@ -149,6 +151,47 @@ def test_overdrawn_in_delta(place, written, show):
     reserve(place[1], charge(1, Cost.pure(3, "5e-10")), written(PURE), **BY)
     written(PURE.replace("1e-9", "2e-10"))
     assert "spent epsilon 3, overdrawn by delta 3e-10: nothing more is granted" in show()
+
+
+def test_overdrawn_in_both(place, written, show):
+    """Both parts are told, and nothing is left of either."""
+    reserve(place[1], charge(1, Cost.pure(3, "5e-10")), written(PURE), **BY)
+    written("epsilon_per_family = 2.5\ndelta = 2e-10\n")
+    assert "overdrawn by epsilon 0.5 and delta 3e-10: nothing more is granted" in show()
+    (family,) = json.loads(show("--json"))["families"]
+    assert family["accounts"][0]["left"] == {"micro": 0, "atto_delta": 0, "text": "epsilon 0"}
+
+
+def test_sums_agree(place, written, show):
+    """What the charges have spent adds up to what the accounts have, in both parts."""
+    own, registry = written(FULL), place[1]
+    for number, recipient in enumerate((RAY, MEI, RAY, MEI), start=1):
+        asked = charge(number, Cost.pure("0.1", f"{number}e-15"), recipient=recipient)
+        reserve(registry, asked, own, **BY)
+    give_up(registry, "00000001", reason="over", **BY)
+    begin_reading(registry, "00000002", **BY)
+    give_up(registry, "00000002", reason="over", **BY)
+    (family,) = json.loads(show("--json"))["families"]
+    charges = family["charges"]
+    assert [(one["charged"]["micro"], one["spent"]["micro"]) for one in charges] == [
+        (100_000, 0),
+        *[(100_000, 100_000)] * 3,
+    ]
+    for account in family["accounts"]:
+        field = account["scope"]
+        own = [c for c in charges if field == "family" or c[field] == account["subject"]]
+        for part in ("micro", "atto_delta"):
+            assert account["spent"][part] == sum(one["spent"][part] for one in own)
+
+
+def test_charges_without_accounts(place, written, show):
+    """A registry that was tampered with is told as such."""
+    reserve(place[1], charge(1), written(PURE), **BY)
+    written("")
+    with place[1].begin() as connection:
+        connection.execute(delete(AccountCeiling))
+    with pytest.raises(RegistryError, match="no account; see `kohort audit verify`"):
+        show()
 
 
 def test_another_regime(place, written, show):

@@ -8,6 +8,9 @@ from datetime import date, datetime
 from sqlalchemy import Connection
 
 
+BEGINS = "registry.begin_chain"
+
+
 def broken_links(connection: Connection, governed: Collection[str]) -> set[tuple[int, str]]:
     """Every broken link: the entry that it concerns, and the table it is in.
 
@@ -24,6 +27,7 @@ def broken_links(connection: Connection, governed: Collection[str]) -> set[tuple
         if action["hash"] != own.hex() or action["previous"] != before:
             broken.add((action["id"], "action"))
         before = action["hash"]
+    broken |= unfounded(actions)
     heads = rows_of(connection, "chain_head")
     if heads != [{"id": 1, "entry": last["id"], "hash": last["hash"]}]:
         broken.add((last["id"], "chain_head"))
@@ -31,6 +35,37 @@ def broken_links(connection: Connection, governed: Collection[str]) -> set[tuple
         rows = rows_of(connection, table)
         broken |= {(entry, table) for entry in wrong_entries(actions, rows, table)}
     return broken
+
+
+def unfounded(actions: list[dict]) -> set[tuple[int, str]]:
+    """The entries that answer for all rows of a table without a right to, or begin a chain late."""
+    broken = set()
+    for number, action in enumerate(actions):
+        earlier = actions[:number]
+        said = json.loads(action["rows"])
+        late = any(one["kind"] == BEGINS or json.loads(one["rows"]) for one in earlier)
+        if action["kind"] == BEGINS and late:
+            broken.add((action["id"], "action"))
+        for table, for_table in said.items():
+            if "all" not in for_table or (action["kind"] == BEGINS and not late):
+                continue
+            rotated = action["kind"] == "key.rotate" and table in {
+                "rights_record",
+                "release_member",
+            }
+            one_key = said.get("key_event", [])[:1] == [1] and "all" not in said["key_event"]
+            if not (rotated and one_key and for_table[0] == rows_said(earlier, table)):
+                broken.add((action["id"], table))
+    return broken
+
+
+def rows_said(actions: list[dict], table: str) -> int:
+    """How many rows of a table the entries answer for, since the last that answers for all."""
+    number = 0
+    for action in actions:
+        for_table = json.loads(action["rows"]).get(table, [0])
+        number = for_table[0] + (0 if "all" in for_table else number)
+    return number
 
 
 def wrong_entries(actions: list[dict], rows: list[dict], table: str) -> set[int]:

@@ -76,6 +76,36 @@ def test_no_number(value):
 
 
 @pytest.mark.parametrize(
+    "value",
+    [
+        "1e999999999",
+        "1e-999999999",
+        "1E+401",
+        "1e4_01",
+        " 1e-401 ",
+        "1e" + "9" * 90,
+        "0." + "1" * 99,
+        "1/" + "9" * 10_000_000,
+        Decimal("1e999999999"),
+        Decimal("1e-999999999"),
+    ],
+    ids=lambda value: str(value)[:12],
+)
+def test_numbers_that_take_long(value):
+    """What nobody writes by hand is refused before it is worked out."""
+    with pytest.raises(ValueError, match="epsilon: 100 characters and exponents up to 400"):
+        Cost.pure(value)
+
+
+@pytest.mark.parametrize(
+    ("value", "expected"), [("1e-400", 1), ("0." + "1" * 98, 111_112), ("1E1", 10**7), (5e-324, 1)]
+)
+def test_numbers_that_are_just_short_enough(value, expected):
+    """The longest that is taken, and the smallest."""
+    assert charged_micro(value) == expected
+
+
+@pytest.mark.parametrize(
     ("cost", "expected"),
     [
         (Cost.pure(0.1), (100_000, 5_000, 0)),

@@ -312,6 +312,7 @@ def test_a_budget_as_the_house_writes_it():
     assert (found.epsilon_per_family, found.delta, found.regime) == (4.0, 1e-9, "pure")
     assert (found.epsilon_per_purpose, found.epsilon_per_recipient) == (None, None)
     assert parse_toml(Policy, POLICY, subject="policy").budget is None
+    assert budget(HOUSE.replace("1e-9", "0.00099")).delta == 0.00099
     full = 'epsilon_per_purpose = 4\nepsilon_per_recipient = 0.5\nregime = "zcdp"'
     assert budget(HOUSE + full).epsilon_per_recipient == 0.5
 
@@ -327,7 +328,7 @@ def test_a_budget_as_the_house_writes_it():
         (HOUSE.replace("4.0", "1001"), "epsilon_per_family"),
         (HOUSE.replace("4.0", '"4"'), "epsilon_per_family"),
         (HOUSE.replace("1e-9", "0"), "delta"),
-        (HOUSE.replace("1e-9", "1.0"), "delta"),
+        (HOUSE.replace("1e-9", "1e-3"), "delta"),
         (f"{HOUSE}epsilon_per_purpose = 4.1", "epsilon_per_purpose"),
         (f"{HOUSE}epsilon_per_recipient = 5", "epsilon_per_recipient"),
         (f"{HOUSE}epsilon_per_recipient = 0", "epsilon_per_recipient"),

@@ -6,15 +6,22 @@ read (`begin_reading`), and then what came of it (`commit`, `give_up`).
 
 from pipelines.governance.ledger.reserving import reserve
 from pipelines.governance.ledger.statement import (
-    ANY_OTHER,
     AccountStatement,
     ChargeStatement,
     FamilyStatement,
     families_on_record,
     statement,
 )
-from pipelines.governance.ledger.steps import begin_reading, commit, give_up, settle
+from pipelines.governance.ledger.steps import (
+    begin_reading,
+    commit,
+    give_up,
+    lose,
+    orphaned,
+    settle,
+)
 from pipelines.governance.ledger.values import (
+    ANY_OTHER,
     Amount,
     ChargeState,
     NewCharge,
@@ -23,6 +30,7 @@ from pipelines.governance.ledger.values import (
     Reserved,
     Scope,
     Stored,
+    as_subject,
 )
 
 __all__ = [
@@ -38,10 +46,13 @@ __all__ = [
     "Reserved",
     "Scope",
     "Stored",
+    "as_subject",
     "begin_reading",
     "commit",
     "families_on_record",
     "give_up",
+    "lose",
+    "orphaned",
     "reserve",
     "settle",
     "statement",

@@ -8,10 +8,15 @@ from sqlalchemy import Connection, func, select
 
 from pipelines.governance.chain import Change
 from pipelines.governance.ledger.ceilings import Limit
-from pipelines.governance.ledger.values import Amount, ChargeState, NewCharge, Regime, Scope
+from pipelines.governance.ledger.values import (
+    NOTHING,
+    Amount,
+    ChargeState,
+    NewCharge,
+    Regime,
+    Scope,
+)
 from pipelines.governance.tables import Account, AccountCeiling, ChargeEvent, DataFamily, Spend
-
-_NOTHING = Amount(0, 0)
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,12 +54,12 @@ class Standing:
     @property
     def spent(self) -> Amount:
         """By every charge that was not refunded."""
-        return _NOTHING if self.opened is None else self.opened.spent
+        return NOTHING if self.opened is None else self.opened.spent
 
     @property
     def left(self) -> Amount:
-        """What may still be charged; 0 where the policy was lowered below what is spent."""
-        return self.limit.ceiling.minus(self.spent)
+        """What may still be charged: nothing of either part while either is overdrawn."""
+        return NOTHING if self.is_overdrawn else self.limit.ceiling.minus(self.spent)
 
     @property
     def overdrawn(self) -> Amount:
@@ -62,13 +67,18 @@ class Standing:
         return self.spent.minus(self.limit.ceiling)
 
     @property
+    def is_overdrawn(self) -> bool:
+        """Whether the policy was lowered below what was spent already, in either part."""
+        return self.overdrawn != NOTHING
+
+    @property
     def is_new(self) -> bool:
         """Whether this ceiling is not the last one on record."""
         return self.opened is None or self.opened.ceiling != self.limit.ceiling
 
     def fits(self, asked: Amount) -> bool:
-        """Whether as much may be charged."""
-        return asked.minus(self.left) == _NOTHING
+        """Whether as much may be charged; not even nothing, while it is overdrawn."""
+        return not self.is_overdrawn and asked.minus(self.left) == NOTHING
 
 
 def opened_accounts(connection: Connection, family: str) -> list[Opened]:
@@ -98,7 +108,7 @@ def opened_accounts(connection: Connection, family: str) -> list[Opened]:
             subject,
             Regime(regime),
             Amount(*ceiling),
-            spent.get(number, _NOTHING),
+            spent.get(number, NOTHING),
         )
     return list(found.values())
 

@@ -15,19 +15,26 @@ from pipelines.governance.ledger.accounts import (
     standings,
 )
 from pipelines.governance.ledger.ceilings import limits
-from pipelines.governance.ledger.steps import charge_states
+from pipelines.governance.ledger.stored import answered
 from pipelines.governance.ledger.values import (
-    ACTIVE,
     Amount,
     ChargeState,
     NewCharge,
     Regime,
     Reserved,
     Stored,
+    as_subject,
     asked_of,
 )
 from pipelines.governance.ledger.words import account_name, privacy, refusal
-from pipelines.governance.tables import Charge, ChargeEvent, DatasetVersion, Draw, Spend
+from pipelines.governance.tables import (
+    Charge,
+    ChargeEvent,
+    DataFamily,
+    DatasetVersion,
+    Draw,
+    Spend,
+)
 from pipelines.people import Actor
 from schemas.policy import Policy, policy_sha256
 
@@ -49,13 +56,15 @@ def reserve(
         at: when.
 
     Returns:
-        `Stored` where the same request was committed on the same version of the data.
+        `Stored` where the same request was committed on the same version of the data, and its
+        release is served.
 
     Raises:
         RequestError: the policy has no budget.
         RegistryError: an account has too little left, or is kept in another regime, or can't pay
-            for a draw without pure epsilon; the same request is under way; or the registry can't
-            be used.
+            for a draw without pure epsilon; the same request is under way, or on record for
+            another purpose or recipient; the family is on record in another spelling; or the
+            registry can't be used.
     """
     if policy.budget is None:
         raise RequestError(
@@ -63,16 +72,20 @@ def reserve(
             "write [budget] with epsilon_per_family and delta into policy.toml"
         )
     regime = Regime(policy.budget.regime)
-    # Before anybody waits for us: turning epsilon into rho takes its time.
+    # Before anybody waits for us: turning epsilon into rho, and back, takes its time.
     within = limits(
         policy.budget, family=charge.family, purpose=charge.purpose, recipient=charge.recipient
     )
+    said = [privacy(limit.ceiling.micro, regime, limit.ceiling) for limit in within]
+    price = asked_of(charge.cost, regime)
+    priced = "" if price is None else privacy(price.micro, regime, within[0].ceiling)
     with changing(engine) as change:
-        if (stored := _stored(change.connection, charge)) is not None:
+        _demand_same_spelling(change.connection, charge.family)
+        if (stored := answered(change.connection, charge, at=at)) is not None:
             return stored
         accounts = standings(opened_accounts(change.connection, charge.family), within)
         _demand_same_terms(charge, regime, accounts)
-        asked = _demand_priced(charge, regime)
+        asked = _demand_priced(charge, price)
         granted = all(one.fits(asked) for one in accounts)
         if granted:
             _demand_new(change.connection, charge.id)
@@ -80,39 +93,24 @@ def reserve(
                 change, charge, regime, accounts, policy=policy_sha256(policy), at=at
             )
             if change.pending:
-                detail = _ceilings_text(regime, accounts)
+                detail = _ceilings_text(accounts, said)
                 change.record(actor, "budget.ceiling", charge.family, at=at, detail=detail)
             _charge(change, charge, asked, opened, actor=actor, at=at)
-            detail = f"{privacy(asked.micro, regime, accounts[0].limit.ceiling)} of {charge.family}"
+            detail = f"{priced} of {charge.family}"
             change.record(actor, "budget.reserve", charge.id, at=at, detail=detail)
     if granted:
         return Reserved(charge.id)
     raise RegistryError(refusal(charge.family, regime, asked, accounts))
 
 
-def _stored(connection: Connection, charge: NewCharge) -> Stored | None:
-    """Where the same request was answered on the same version; None: nowhere.
-
-    Raises:
-        RegistryError: it is about to be.
-    """
-    same = charge_states(
-        connection,
-        Charge.request == charge.request,
-        Charge.version == charge.version,
-        Charge.family == charge.family,
-    )
-    for one in same:
-        if one.state in ACTIVE:
+def _demand_same_spelling(connection: Connection, family: str) -> None:
+    """No other family on record is this one, written in another way: it has one budget."""
+    for other in connection.scalars(select(DataFamily.name).order_by(DataFamily.name)):
+        if other != family and as_subject(other) == as_subject(family):
             raise RegistryError(
-                f"the same request is under way on the same data (charge {one.id} is {one.state}); "
-                "wait until that build is done, or run `kohort recover` if it died"
+                f"family: the budget on record is of {other}; write the family as that in its "
+                "declaration: it has one budget however it is spelt"
             )
-    for one in same:
-        if one.state is ChargeState.COMMITTED:
-            assert one.result_sha256 is not None
-            return Stored(one.id, one.result_sha256)
-    return None
 
 
 def _demand_same_terms(charge: NewCharge, regime: Regime, accounts: Sequence[Standing]) -> None:
@@ -132,16 +130,15 @@ def _demand_same_terms(charge: NewCharge, regime: Regime, accounts: Sequence[Sta
             )
 
 
-def _demand_priced(charge: NewCharge, regime: Regime) -> Amount:
-    """What is asked of each account."""
-    asked = asked_of(charge.cost, regime)
-    if asked is None:
+def _demand_priced(charge: NewCharge, price: Amount | None) -> Amount:
+    """What is asked of each account; there is a price in its regime."""
+    if price is None:
         gaussian = sorted({d.mechanism for d in charge.draws if d.cost.micro_epsilon is None})
         raise RegistryError(
             f"budget of {charge.family}: {', '.join(gaussian)} has no pure epsilon, and the "
             "accounts add up epsilons; ask for geometric noise"
         )
-    return asked
+    return price
 
 
 def _demand_new(connection: Connection, charge_id: str) -> None:
@@ -149,12 +146,11 @@ def _demand_new(connection: Connection, charge_id: str) -> None:
         raise RegistryError(f"charge {charge_id}: there is one of that id; build anew")
 
 
-def _ceilings_text(regime: Regime, accounts: Sequence[Standing]) -> str:
+def _ceilings_text(accounts: Sequence[Standing], said: Sequence[str]) -> str:
     """The ceilings that go on record."""
     return "; ".join(
-        f"{account_name(one.limit.scope, one.limit.subject)}: "
-        f"{privacy(one.limit.ceiling.micro, regime, one.limit.ceiling)}"
-        for one in accounts
+        f"{account_name(one.limit.scope, one.limit.subject)}: {ceiling}"
+        for one, ceiling in zip(accounts, said, strict=True)
         if one.is_new
     )
 

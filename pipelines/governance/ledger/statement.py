@@ -3,22 +3,28 @@
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Final
 
 from sqlalchemy import Connection, Engine, select, union
 
+from pipelines.errors import RegistryError
 from pipelines.governance.database import translated
 from pipelines.governance.ledger.accounts import Opened, opened_accounts, standings
 from pipelines.governance.ledger.ceilings import Limit, ceilings
 from pipelines.governance.ledger.steps import charge_states
-from pipelines.governance.ledger.values import Amount, ChargeState, Regime, Scope
+from pipelines.governance.ledger.values import (
+    ANY_OTHER,
+    NOTHING,
+    Amount,
+    ChargeState,
+    Regime,
+    Scope,
+    as_subject,
+)
 from pipelines.governance.releases import ReleaseStatus
 from pipelines.governance.releases.registry import statuses
+from pipelines.governance.stored_rows import snapshot
 from pipelines.governance.tables import Account, Charge, DataFamily, Release, Spend
 from schemas.policy import Budget, Policy
-
-ANY_OTHER: Final = "*"
-"""The recipient that stands for everybody to whom nothing was charged yet."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,14 +32,17 @@ class AccountStatement:
     """An account under the policy as it stands.
 
     Attributes:
+        regime: what adds up in it.
         scope: whose it is.
         subject: which family, purpose or recipient; `ANY_OTHER` for recipients not on record.
         ceiling: where nothing is granted (see `FamilyStatement.stopped`), the last on record.
         spent: by all charges that were not refunded.
-        left: what may still be charged to it, if all other accounts have as much.
+        left: what may still be charged to it, if all other accounts have as much; nothing of
+            either part while either is overdrawn.
         overdrawn: by how much more than the policy allows now was spent.
     """
 
+    regime: Regime
     scope: Scope
     subject: str
     ceiling: Amount
@@ -53,7 +62,7 @@ class ChargeStatement:
         by: who built it.
         state: a refunded one spent nothing.
         at: when it was reserved.
-        spent: of each account.
+        charged: to each account.
     """
 
     id: str
@@ -64,7 +73,12 @@ class ChargeStatement:
     by: str
     state: ChargeState
     at: datetime
-    spent: Amount
+    charged: Amount
+
+    @property
+    def spent(self) -> Amount:
+        """Of each account; these add up to what the accounts have spent."""
+        return NOTHING if self.state is ChargeState.REFUNDED else self.charged
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,16 +112,22 @@ def families_on_record(engine: Engine) -> list[str]:
 def statement(engine: Engine, policy: Policy, family: str) -> FamilyStatement:
     """The statement of a family under the policy as it stands, recorded with a charge or not yet.
 
+    It tells of one moment, whatever is charged meanwhile.
+
     Raises:
-        RegistryError: the registry can't be read.
+        RegistryError: the registry can't be read, or holds charges without accounts.
     """
-    with translated(engine), engine.connect() as connection:
+    with snapshot(engine) as connection:
         opened = opened_accounts(connection, family)
         regime = opened[0].regime if opened else None
         stopped = _stopped(policy, regime)
         budget = None if stopped else policy.budget
         charges = tuple(_charges(connection, family))
         paid = {charge.id for charge in charges}
+        if charges and not opened:
+            raise RegistryError(
+                f"budget of {family}: there are charges, and no account; see `kohort audit verify`"
+            )
         live = [one for one in statuses(connection, Release.family == family) if one.live]
     if regime is None and policy.budget is not None:
         regime = Regime(policy.budget.regime)
@@ -138,7 +158,9 @@ def _granting(
     known = {scope: {o.subject for o in opened if o.scope is scope} for scope in Scope}
     subjects = {
         Scope.FAMILY: [family],
-        Scope.PURPOSE: sorted(known[Scope.PURPOSE] | {each.casefold() for each in policy.purposes}),
+        Scope.PURPOSE: sorted(
+            known[Scope.PURPOSE] | {as_subject(each) for each in policy.purposes}
+        ),
         Scope.RECIPIENT: [*sorted(known[Scope.RECIPIENT]), ANY_OTHER],
     }
     set_by_policy = [
@@ -150,16 +172,29 @@ def _granting(
     for one in standings(opened, set_by_policy):
         limit = one.limit
         yield AccountStatement(
-            limit.scope, limit.subject, limit.ceiling, one.spent, one.left, one.overdrawn
+            regime=Regime(budget.regime),
+            scope=limit.scope,
+            subject=limit.subject,
+            ceiling=limit.ceiling,
+            spent=one.spent,
+            left=one.left,
+            overdrawn=one.overdrawn,
         )
 
 
 def _ended(opened: Sequence[Opened]) -> Iterator[AccountStatement]:
     """The family's account where nothing is granted."""
-    nothing = Amount(0, 0)
     for one in opened:
         if one.scope is Scope.FAMILY:
-            yield AccountStatement(one.scope, one.subject, one.ceiling, one.spent, nothing, nothing)
+            yield AccountStatement(
+                regime=one.regime,
+                scope=one.scope,
+                subject=one.subject,
+                ceiling=one.ceiling,
+                spent=one.spent,
+                left=NOTHING,
+                overdrawn=NOTHING,
+            )
 
 
 def _charges(connection: Connection, family: str) -> Iterator[ChargeStatement]:
@@ -179,7 +214,6 @@ def _charges(connection: Connection, family: str) -> Iterator[ChargeStatement]:
         .where(Charge.family == family, Account.scope == Scope.FAMILY.value)
         .order_by(Charge.created_at, Charge.id)
     ).all()
-    # After the charges: each has its state, even if others are reserved meanwhile.
     states = {one.id: one for one in charge_states(connection, Charge.family == family)}
     for charge_id, request, version, purpose, recipient, at, micro, atto in rows:
         now = states[charge_id]
@@ -192,5 +226,5 @@ def _charges(connection: Connection, family: str) -> Iterator[ChargeStatement]:
             by=now.by,
             state=now.state,
             at=at,
-            spent=Amount(micro, atto),
+            charged=Amount(micro, atto),
         )

@@ -10,6 +10,7 @@ from sqlalchemy import ColumnElement, Connection, Engine, select
 
 from pipelines.errors import RegistryError
 from pipelines.governance.chain import Change, changing
+from pipelines.governance.database import translated
 from pipelines.governance.ledger.values import ACTIVE, ChargeState, is_digest
 from pipelines.governance.tables import Charge, ChargeEvent
 from pipelines.people import Actor
@@ -97,6 +98,36 @@ def settle(engine: Engine, charge_id: str, *, actor: Actor, at: datetime) -> Non
             _end(change, charge_id, found[0].state, reason="its build died", actor=actor, at=at)
 
 
+def orphaned(engine: Engine) -> tuple[str, ...]:
+    """The charges that are active, oldest first: each has a build that is under way, or is none's.
+
+    Whoever calls it knows which builds are under way.
+    """
+    with translated(engine), engine.connect() as connection:
+        return tuple(one.id for one in charge_states(connection) if one.state in ACTIVE)
+
+
+def lose(engine: Engine, charge_id: str, *, reason: str, actor: Actor, at: datetime) -> None:
+    """End an active charge whose build nobody knows any more: it is lost, and never refunded.
+
+    Not even from `reserved`: where the registry was restored from a backup, the build may have read
+    rows after that was made.
+
+    Args:
+        engine: the registry.
+        charge_id: which.
+        reason: why; it names no learner.
+        actor: who says so.
+        at: when.
+
+    Raises:
+        RegistryError: there is none of that id, or it has ended.
+    """
+    with changing(engine) as change:
+        _demand(change.connection, charge_id, *ACTIVE)
+        _become(change, charge_id, ChargeState.LOST, actor=actor, at=at, reason=reason)
+
+
 def charge_states(connection: Connection, *criteria: ColumnElement[bool]) -> list[ChargeStanding]:
     """The charges that meet all criteria, each with what it is now; oldest first."""
     events = connection.execute(
@@ -120,7 +151,7 @@ def _demand(connection: Connection, charge_id: str, *expected: ChargeState) -> C
     if state not in expected:
         wanted = " or ".join(sorted(expected))
         raise RegistryError(
-            f"charge {charge_id} is {state}, where {wanted} was expected; build anew"
+            f"charge {charge_id} is {state}, where {wanted} was expected; see `kohort budget show`"
         )
     return state
 

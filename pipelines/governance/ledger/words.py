@@ -6,7 +6,7 @@ from fractions import Fraction
 
 from anonymizer.dp.accounting import ATTO, MICRO, epsilon_for
 from pipelines.governance.ledger.accounts import Standing
-from pipelines.governance.ledger.values import Amount, Regime, Scope
+from pipelines.governance.ledger.values import NOTHING, Amount, Regime, Scope
 
 
 def plain(micro: int) -> str:
@@ -31,6 +31,13 @@ def privacy(micro: int, regime: Regime, ceiling: Amount) -> str:
         return f"epsilon {plain(micro)}"
     epsilon = plain(epsilon_for(micro, Fraction(ceiling.atto_delta, ATTO)))
     return f"rho {plain(micro)} (epsilon {epsilon} at delta {delta_text(2 * ceiling.atto_delta)})"
+
+
+def overdraft(over: Amount, regime: Regime, ceiling: Amount) -> str:
+    """By how much an account is overdrawn, such as `overdrawn by epsilon 0.5 and delta 1e-9`."""
+    parts = [privacy(over.micro, regime, ceiling)] if over.micro else []
+    parts += [f"delta {delta_text(over.atto_delta)}"] if over.atto_delta else []
+    return f"overdrawn by {' and '.join(parts)}"
 
 
 def account_name(scope: Scope, subject: str) -> str:
@@ -67,25 +74,28 @@ def _of_account(one: Standing, regime: Regime, asked: Amount) -> str:
             f"remaining delta {delta_text(left.atto_delta)}",
             f"difference delta {delta_text(difference.atto_delta)}",
         ]
-    if difference == Amount(0, 0):
+    if one.is_overdrawn:
+        said.append(overdraft(one.overdrawn, regime, ceiling))
+    elif one.fits(asked):
         said.append("it fits")
     return f"{account_name(one.limit.scope, one.limit.subject)}: {', '.join(said)}"
 
 
 def _next_step(own: Sequence[Standing], regime: Regime, asked: Amount) -> str:
+    if any(one.is_overdrawn for one in own):
+        return "only a steward can raise [budget] in policy.toml"
     tightest = min(own, key=lambda one: one.left.micro)
-    micro = tightest.left.micro
-    if micro == 0:
-        return "nothing is left to ask for; only a steward can raise [budget] in policy.toml"
-    fits = list(_fitting(own, regime, asked, tightest))
-    return f"ask for {' and '.join(fits)} at most, or have a steward raise [budget] in policy.toml"
-
-
-def _fitting(
-    own: Sequence[Standing], regime: Regime, asked: Amount, tightest: Standing
-) -> Iterator[str]:
     left = Amount(tightest.left.micro, min(one.left.atto_delta for one in own))
-    if asked.micro > left.micro:
-        yield privacy(left.micro, regime, tightest.limit.ceiling)
-    if asked.atto_delta > left.atto_delta:
+    if left == NOTHING:
+        return "nothing is left to ask for; only a steward can raise [budget] in policy.toml"
+    fits = " and ".join(_fitting(left, regime, asked, tightest.limit.ceiling))
+    return f"ask for {fits} at most, or have a steward raise [budget] in policy.toml"
+
+
+def _fitting(left: Amount, regime: Regime, asked: Amount, ceiling: Amount) -> Iterator[str]:
+    """What must be less; both parts where one of them is used up."""
+    used_up = 0 in left
+    if used_up or asked.micro > left.micro:
+        yield privacy(left.micro, regime, ceiling)
+    if used_up or asked.atto_delta > left.atto_delta:
         yield f"delta {delta_text(left.atto_delta)}"
