@@ -251,8 +251,8 @@ def _stored(root: Path, release: str) -> Stored:
     found = stored(root, release)
     if found is None:
         raise RegistryError(
-            f"release {release}: its copy is not in this workspace; run this where it was built, or "
-            "restore releases/ from your backup; what can't be found is recalled and built anew"
+            f"release {release}: its copy is not in this workspace; run this where it was built, "
+            "or restore releases/ from your backup; what can't be found is recalled and built anew"
         )
     return found
 

@@ -21,12 +21,13 @@ from pipelines.errors import KohortError, OutputError
 from pipelines.folders import Target, Workplace, clear, make, remove, workplace
 from pipelines.governance.chain import changing
 from pipelines.governance.key_events import finish_destructions
-from pipelines.governance.ledger import settle
+from pipelines.governance.ledger import lose, orphaned, settle
 from pipelines.governance.releases import ReleaseState, failed, releases
 from pipelines.governance.releases.state import ENDED
 from pipelines.interrupts import uninterrupted
 from pipelines.journal import Journal, begun, dead
 from pipelines.keys import release_secret, remove_secret
+from pipelines.locks import BUILDING
 from pipelines.people import Actor, Duty
 from pipelines.store import discard, discard_ended
 
@@ -43,6 +44,7 @@ class Recovered:
         folders: how many private folders were removed.
         copies: how many kept copies of releases that are not given out (any more).
         keys: how many files of keys of releases that failed, or that were destroyed.
+        charges: those whose build nobody knows any more: they are lost.
     """
 
     settled: tuple[str, ...] = ()
@@ -50,6 +52,7 @@ class Recovered:
     folders: int = 0
     copies: int = 0
     keys: int = 0
+    charges: tuple[str, ...] = ()
 
     @property
     def anything(self) -> bool:
@@ -63,6 +66,7 @@ class Recovered:
             self.folders + other.folders,
             self.copies + other.copies,
             self.keys + other.keys,
+            self.charges + other.charges,
         )
 
 
@@ -88,6 +92,8 @@ def recover(root: Path, registry: Engine, *, actor: Actor, at: datetime) -> Reco
         with dead(root) as journals:
             for journal in journals:
                 found += _ended(journal, root, registry, actor=actor, at=at)
+            if registry.dialect.name == "sqlite":  # on a server they may be another workspace's
+                found += Recovered(charges=_orphaned(root, registry, actor=actor, at=at))
     except OSError as error:
         raise OutputError(f"{root}: can't be written ({error.strerror})") from None
     found += Recovered(copies=discard_all_ended(root, registry))
@@ -95,7 +101,8 @@ def recover(root: Path, registry: Engine, *, actor: Actor, at: datetime) -> Reco
     if found.anything:
         detail = (
             f"{len(found.settled)} builds, {len(found.failed)} releases failed, removed "
-            f"{found.folders} folders, {found.copies} copies, {found.keys} keys"
+            f"{found.folders} folders, {found.copies} copies, {found.keys} keys; "
+            f"{len(found.charges)} charges lost"
         )
         with changing(registry) as change:
             change.record(actor, "build.recover", "builds that were cut off", at=at, detail=detail)
@@ -169,6 +176,17 @@ def _ended(
     journal.close()
     one = (journal.release,)
     return Recovered(one, one if state is ReleaseState.FAILED else (), folders, copies, keys)
+
+
+def _orphaned(root: Path, registry: Engine, *, actor: Actor, at: datetime) -> tuple[str, ...]:
+    """End the charges of builds without a journal, as a restored backup has them.
+
+    Their builds may have read since the backup was made: nothing comes back.
+    """
+    without = tuple(one for one in orphaned(registry) if not (root / BUILDING / one).exists())
+    for one in without:
+        lose(registry, one, reason="its build is not known", actor=actor, at=at)
+    return without
 
 
 def _of_earlier_versions(root: Path) -> int:

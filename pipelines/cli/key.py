@@ -42,7 +42,8 @@ key.add_command(rotate)
 def list_(*, workspace: Path, claimed: str | None, as_json: bool) -> None:
     """List every key: what it is for, its id, how it lies here, when it was made and destroyed.
 
-    An id tells keys apart; nobody computes a key from it.
+    An id tells keys apart; nobody computes a key from it. One that was made before keys were
+    recorded was made when it was first found.
     """
     # Heavy imports on use, here and below: `--help` answers at once.
     from pipelines.governance.key_inventory import key_inventory  # noqa: PLC0415

@@ -17,21 +17,33 @@ if TYPE_CHECKING:  # heavy: `--help` answers at once
 
 
 @click.command(epilog="Example: kohort recover")
+@click.option(
+    "--charge",
+    metavar="ID",
+    help="Also end this charge on the budget, whose build nobody knows any more: it is lost.",
+)
 @workspace_option
 @as_option
 @json_option
-def recover(*, workspace: Path, claimed: str | None, as_json: bool) -> None:
+def recover(*, charge: str | None, workspace: Path, claimed: str | None, as_json: bool) -> None:
     """Clean up after builds that were cut off, as every build does first.
 
     What had been published stays, and the next build of its request gives it out; of anything else
-    nothing stays. Builds that are under way are left alone.
+    nothing stays. Builds that are under way are left alone. A charge whose build has no journal
+    here is lost; on PostgreSQL it may be another workspace's, and is named with --charge.
     """
     from pipelines.governance.database import open_registry  # noqa: PLC0415
+    from pipelines.governance.ledger import lose  # noqa: PLC0415
+    from pipelines.recovery import Recovered  # noqa: PLC0415
     from pipelines.recovery import recover as clean_up  # noqa: PLC0415
 
     found = find_workspace(workspace)
     actor = acting(found, claimed)
-    done = clean_up(found.root, open_registry(found.database), actor=actor, at=datetime.now(UTC))
+    registry, now = open_registry(found.database), datetime.now(UTC)
+    done = clean_up(found.root, registry, actor=actor, at=now)
+    if charge is not None and charge not in done.charges:
+        lose(registry, charge, reason="its build is not known", actor=actor, at=now)
+        done += Recovered(charges=(charge,))
     if as_json:
         click.echo(json.dumps(asdict(done)))
         return
@@ -46,6 +58,8 @@ def _as_lines(done: "Recovered") -> Iterator[str]:
     for release in done.settled:
         failed = release in done.failed
         yield f"build {release}: {'failed; nothing of it is out' if failed else 'cleaned up'}"
+    for charge in done.charges:
+        yield f"charge {charge}: lost; what it asked for is spent"
     counts = {"folder": done.folders, "copy": done.copies, "key": done.keys}
     plurals = {"copy": "copies"}
     removed = [

@@ -26,7 +26,8 @@ class KeyEntry:
         state: how its file lies here, `plain` or `sealed`; without one, `destroyed` where the
             record says so, else `missing`.
         sealed_by: the id of the master key; null unless sealed.
-        made_at: null where it is not on record.
+        made_at: or first found, where it was made before keys were recorded; null where it is not
+            on record.
         destroyed_at: null where it was not; with a file, its removal was cut off.
     """
 

@@ -49,7 +49,8 @@ class KeyLife:
         kind: `registry`, `project` or `release`.
         name: the project, or the release's id; empty for the registry's.
         key_id: of the key as it is now; empty where it was never on record.
-        made_at: null where it was made before keys were recorded.
+        made_at: or first found, where it was made before keys were recorded; null where no event
+            says either.
         destroyed_at: null where it was not.
     """
 

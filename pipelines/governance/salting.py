@@ -3,7 +3,7 @@
 import os
 from typing import Final
 
-from sqlalchemy import Column, Connection, MetaData, String, Table, delete, select, update
+from sqlalchemy import Column, Connection, MetaData, String, Table, select, tuple_, update
 
 from pipelines.governance.bulk import insert_rows
 from pipelines.governance.tables import SALT_LENGTH
@@ -27,11 +27,13 @@ def salt_rows(connection: Connection, table: Table) -> None:
     salt = Column("salt", String(SALT_LENGTH))
     drawn = Table("drawn_salt", MetaData(), *keys, salt, prefixes=["TEMPORARY"])
     drawn.create(connection)
-    bare = select(*table.primary_key).where(table.c.salt.is_(None)).limit(_BATCH)
-    same = [table.c[key.name] == key for key in keys]
-    while batch := connection.execute(bare).all():
+    own = list(table.primary_key)
+    bare = select(*own).where(table.c.salt.is_(None)).order_by(*own).limit(_BATCH)
+    query = bare
+    while batch := connection.execute(query).all():
         rows = ((*row, random_salt()) for row in batch)
         insert_rows(connection, drawn, [*(key.name for key in keys), "salt"], rows)
-        connection.execute(update(table).where(*same).values(salt=salt))
-        connection.execute(delete(drawn))
+        query = bare.where(tuple_(*own) > tuple_(*batch[-1]))
+    same = [table.c[key.name] == key for key in keys]
+    connection.execute(update(table).where(*same).values(salt=salt))
     drawn.drop(connection)

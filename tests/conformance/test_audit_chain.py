@@ -2,7 +2,9 @@
 
 import json
 import multiprocessing
+import os
 import threading
+from contextlib import suppress
 from datetime import UTC, date, datetime, timedelta
 
 import pytest
@@ -12,10 +14,12 @@ from sqlalchemy import URL, Integer, func, insert, null, select, text, update
 from sqlalchemy.exc import DataError, IntegrityError
 
 from pipelines.errors import RegistryError
-from pipelines.governance import chain, engines
+from pipelines.governance import audit as auditing
+from pipelines.governance import chain, engines, salting
 from pipelines.governance.audit import Anew, entries, verified, verify_chain
-from pipelines.governance.chain import BEGINS, Change, changing, head, locked_head
-from pipelines.governance.database import create_registry, open_registry
+from pipelines.governance.chain import BEGINS, Change, begin_chain, changing, head, locked_head
+from pipelines.governance.database import create_registry, open_registry, upgrade_registry
+from pipelines.governance.registry_keys import record_registry_key, rotate_registry_key
 from pipelines.governance.sealing import ORIGIN, entry_hash
 from pipelines.governance.stored_rows import governed_tables
 from pipelines.governance.tables import (
@@ -24,9 +28,10 @@ from pipelines.governance.tables import (
     ChainHead,
     Governed,
     KeyEvent,
-    Release,
+    ReleaseMember,
     RightsRecord,
 )
+from pipelines.keys import create_keys
 from pipelines.people import EVERY_DUTY, Actor
 from tests.anyrow import any_row
 from tests.reference.audit_chain import broken_links
@@ -143,7 +148,7 @@ def test_a_whole_registry_holds(alive):
     assert (audit.broken, audit.lost_heads) == (None, ())
     assert (audit.entries, audit.head) == (5, head(alive))
     rotation = Anew(4, "2026-03-01 12:30:15.250000", AHN.name)
-    assert dict(audit.anew) == dict.fromkeys(ADOPTED, [rotation])
+    assert dict(audit.anew) == {name: [rotation] for name in ADOPTED}
     more = {"rights_record", "key_event"}
     assert dict(audit.rows) == {t.name: 3 + (t.name in more) for t in TABLES}
     assert set(audit.rows) == set(Base.metadata.tables) - {"action", "chain_head"}
@@ -354,6 +359,149 @@ def test_an_entry_that_says_no_such_thing_of_rows_is_a_broken_link(tampering, sa
     broken = verified(tampering).broken
     assert broken.entry == 3
     assert broken.what.startswith(("what it says", "it answers for", "rows of spend"))
+
+
+@pytest.mark.parametrize(
+    ("kind", "events", "name"),
+    [
+        *((kind, 1, "rights_record") for kind in ("some.thing", "key.create", BEGINS)),
+        *(("key.rotate", events, "rights_record") for events in (0, 2)),
+        ("key.rotate", 1, "release"),
+    ],
+)
+def test_no_entry_launders_what_was_tampered_with(tampering, kind, events, name):
+    """Only the chain's beginning and a rotation may answer for all rows of a table."""
+    table = Base.metadata.tables[name]
+    tampering.execute(update(table).values(purpose="z"))
+    change = Change(tampering, locked_head(tampering))
+    for _ in range(events):
+        add_key_event(change)
+    change.adopt(table)
+    change.record(AHN, kind, "s", at=NOW)
+    assert {entry for entry, _ in broken_links(tampering, CLASSES)} == {6}
+    assert verified(tampering).broken.entry == 6
+
+
+@pytest.mark.parametrize("what", ["removed", "added"])
+def test_a_rotation_neither_adds_nor_removes_rows(tampering, what):
+    """The number that it answers for is that of the entries before it."""
+    table = RightsRecord.__table__
+    if what == "removed":
+        tampering.execute(table.delete().where(table.c.id == 1))
+    else:
+        row = {**row_of(tampering, table, 0)[0], "id": 99}
+        tampering.execute(insert(table).values(row))
+    change = Change(tampering, locked_head(tampering))
+    add_key_event(change)
+    change.adopt(table)
+    change.record(AHN, "key.rotate", "registry", at=NOW)
+    broken = verified(tampering).broken
+    assert (broken.entry, "all rows of rights_record" in broken.what) == (6, True)
+    assert broken_links(tampering, CLASSES) == {(6, "rights_record")}
+
+
+def test_a_chain_begins_once(tampering):
+    """A second beginning is no beginning, though it answers for nothing."""
+    change = Change(tampering, locked_head(tampering))
+    change.record(AHN, "release.reserve", "abcdefab", at=NOW)
+    change.record(AHN, BEGINS, "what was there", at=NOW)
+    audit = verified(tampering)
+    assert (audit.broken.entry, audit.releases) == (7, {"abcdefab"})
+    assert broken_links(tampering, CLASSES) == {(7, "action")}
+
+
+def test_a_real_rotation_holds(registry, tmp_path):
+    """Twice: each is told, with who did it."""
+    create_keys(tmp_path)
+    record_registry_key(registry, tmp_path, actor=AHN, at=NOW)
+    with changing(registry) as change:
+        record = any_row(RightsRecord.__table__, 1, without=("entry", "salt", "id"))
+        change.add(RightsRecord, record | {"learner": "ab" * 32})
+        change.record(AHN, "rights.set", "a learner", at=NOW)
+    for _ in range(2):
+        rotate_registry_key(
+            registry, tmp_path, randomness=os.urandom, actor=AHN, at=NOW, reason="a drill"
+        )
+    audit = verify_chain(registry)
+    told = [Anew(entry, "2026-03-01 12:30:15.250000", AHN.name) for entry in (3, 4)]
+    assert (audit.broken, dict(audit.anew)) == (None, {"rights_record": told})
+    with registry.connect() as connection:
+        assert broken_links(connection, CLASSES) == set()
+
+
+def unchained(connection) -> None:
+    """As a registry was before it had a chain: two releases, one of which is shown."""
+    connection.execute(HEAD.delete())
+    release = Base.metadata.tables["release"]
+    for table, numbers in ((release, (1,)), (ReleaseMember.__table__, (1, 2, 3))):
+        for number in numbers:
+            row = any_row(table, number, without=("entry", "salt"))
+            row |= {"release": any_row(release, 1)["id"]} if table is not release else {}
+            connection.execute(insert(table).values(row))
+    row = any_row(RightsRecord.__table__, 1, without=("entry", "salt"))
+    connection.execute(insert(RightsRecord.__table__).values(row))
+
+
+def test_what_was_there_before_the_chain_gets_salts(registry, monkeypatch):
+    """Each row its own, in batches: its hash tells nobody anything."""
+    monkeypatch.setattr(salting, "_BATCH", 2)
+    with registry.begin() as connection:
+        unchained(connection)
+        begin_chain(connection, NOW)
+    with registry.connect() as connection:
+        own = select(ReleaseMember.salt).union_all(select(RightsRecord.salt))
+        salts = connection.scalars(own).all()
+        assert broken_links(connection, CLASSES) == set()
+    assert len(set(salts)) == 4
+    assert {len(salt) for salt in salts} == {32}
+    audit = verify_chain(registry)
+    assert (audit.broken, dict(audit.anew)) == (None, {})
+
+
+def test_a_chain_without_its_head_is_not_begun_anew(registry, registry_url):
+    """An upgrade would seal whatever was done to it."""
+    with changing(registry) as change:
+        add_record(change)
+    with registry.begin() as connection:
+        connection.execute(HEAD.delete())
+    with pytest.raises(RegistryError, match="kohort audit verify"):
+        upgrade_registry(registry_url, actor=AHN, at=NOW)
+
+
+def test_a_change_that_was_refused_rows_is_given_up(registry):
+    """Who catches the database's error can't go on as if nothing had been."""
+    table = Base.metadata.tables["request"]
+    row = any_row(table, 1, without=("entry",))
+
+    def go_on(*, record: bool) -> None:
+        with changing(registry) as change:
+            change.add(CLASSES["request"], row)
+            change.record(AHN, "request.submit", "one", at=NOW)
+            with suppress(Exception):
+                change.add(CLASSES["request"], row)
+            change._added.clear()
+            if record:
+                change.record(AHN, "request.submit", "two", at=NOW)
+
+    for record in (True, False):
+        with pytest.raises(ValueError, match="were refused"):
+            go_on(record=record)
+    assert verify_chain(registry).entries == 0
+
+
+@pytest.mark.parametrize("alive", ["sqlite"], indirect=True)
+@pytest.mark.parametrize("number", ["'x'", "x'00'", "5.5", "NULL"])
+def test_an_entry_without_a_number_is_a_broken_link(tampering, monkeypatch, number):
+    """Were the table one that takes it."""
+    tampering.execute(text("CREATE TABLE copied AS SELECT * FROM action"))
+    tampering.execute(text("DROP TABLE action"))
+    tampering.execute(text("ALTER TABLE copied RENAME TO action"))
+    tampering.execute(text(f"UPDATE action SET id = {number} WHERE id = 3"))
+    assert verified(tampering).broken.entry is None
+    monkeypatch.setattr(auditing, "database_fault", lambda _: None)
+    broken = verified(tampering).broken
+    assert broken.entry in {0, 2, 4, 5}
+    assert "no number" in broken.what or "link" in broken.what
 
 
 OPERATION = st.tuples(

@@ -110,11 +110,12 @@ def key_for(registry, root, made=KEY, project="dropout"):
     return project_key_for(registry, root, project, lambda n: made[:n], actor=ENGINEER, at=NOW)
 
 
-def events(registry):
-    """What is on record of keys."""
+def events(registry, *of):
+    """What is on record of keys of these kinds; but for the registry's, where none is named."""
     columns = (KeyEvent.kind, KeyEvent.name, KeyEvent.key_id, KeyEvent.event, KeyEvent.reason)
     with registry.connect() as connection:
-        return [tuple(row) for row in connection.execute(select(*columns).order_by(KeyEvent.id))]
+        found = connection.execute(select(*columns).order_by(KeyEvent.id))
+        return [tuple(row) for row in found if row.kind in (of or ("project", "release"))]
 
 
 def kinds(registry):
@@ -217,17 +218,27 @@ def test_two_workspaces_of_a_team(registry, root, tmp_path_factory):
 
 
 def test_two_workspaces_at_the_same_moment(registry, root, tmp_path_factory):
-    """Whose record comes second takes back the key that it made."""
+    """One makes the key; the other makes none, and is told to bring it."""
     second = tmp_path_factory.mktemp("second")
     create_keys(second)
+    together, refused = threading.Barrier(2), []
 
-    def overtaken(size):
-        key_for(registry, root)
-        return OTHER[:size]
+    def build(place, key):
+        together.wait()
+        try:
+            key_for(registry, place, key)
+        except SettingsError as error:
+            refused.append(str(error))
 
-    with pytest.raises(SettingsError, match="on record is"):
-        project_key_for(registry, second, "dropout", overtaken, actor=ENGINEER, at=NOW)
-    assert project_key(second, "dropout") is None
+    both = [threading.Thread(target=build, args=one) for one in ((root, KEY), (second, OTHER))]
+    for each in both:
+        each.start()
+    for each in both:
+        each.join()
+    (said,) = refused
+    assert "from the workspace that made it" in said
+    (made,) = {project_key(root, "dropout"), project_key(second, "dropout")} - {None}
+    assert events(registry) == [("project", "dropout", key_id(made), "created", None)]
 
 
 def test_destroying_the_key_of_a_project(registry, root):
@@ -362,20 +373,96 @@ def test_a_backup_brings_back_no_destroyed_key(registry, root):
 
 
 def test_a_key_that_is_destroyed_while_a_build_asks_for_it(registry, root):
-    """The build is refused, and what was destroyed stays so on record."""
+    """The build gets the next one."""
     lay(registry)
     end(registry)
+    make_project_key(root, "dropout", lambda _: KEY)
 
-    def destroyed(size):
-        write_secret(root, "project-dropout", KEY, replace=False)
+    def overtaken(engine):
         destroy_project_key(registry, root, "dropout", **BY)
-        return KEY[:size]
+        write_secret(root, "project-dropout", KEY, replace=False)  # its removal was cut off
+        return changing(engine)
 
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("pipelines.governance.key_events._in_use", lambda *_: False)
-        with pytest.raises(RegistryError, match="just destroyed; run the command again"):
-            project_key_for(registry, root, "dropout", destroyed, actor=ENGINEER, at=NOW)
-    assert [row[3] for row in events(registry)] == ["destroyed"]
+        patch.setattr("pipelines.governance.key_events.changing", overtaken)
+        assert key_for(registry, root, OTHER) == OTHER
+    assert [row[2:4] for row in events(registry)] == [
+        (key_id(KEY), "destroyed"),
+        (key_id(OTHER), "created"),
+    ]
+
+
+def test_a_key_that_was_destroyed_unknown_does_not_come_back(registry, root):
+    """Where neither record nor file told which it was, no file from before is used again."""
+    lay(registry)
+    end(registry)
+    assert destroy_project_key(registry, root, "dropout", **BY) == [NEW.id]
+    assert events(registry)[-1][2:4] == ("", "destroyed")
+    write_secret(root, "project-dropout", KEY, replace=False)
+    assert states(registry, root)[1:] == [("project", "dropout", "plain")]
+    assert [finish_destructions(registry, root) for _ in range(2)] == [1, 0]
+    assert project_key(root, "dropout") is None
+    write_secret(root, "project-dropout", KEY, replace=False)
+    assert key_for(registry, root, OTHER) == OTHER
+    assert finish_destructions(registry, root) == 0
+    assert key_for(registry, root) == OTHER
+    write_secret(root, "project-dropout", KEY, replace=True)
+    with pytest.raises(SettingsError, match="on record is"):
+        key_for(registry, root)
+    assert finish_destructions(registry, root) == 1
+    write_secret(root, "project-dropout", OTHER, replace=False)
+    lay(registry, id="0000000b")
+    end(registry, "0000000b")
+    destroy_project_key(registry, root, "dropout", **BY)
+    write_secret(root, "project-dropout", KEY, replace=False)
+    assert key_for(registry, root, bytes(32)) == bytes(32), "nor after the next was destroyed"
+
+
+def test_another_workspaces_key_was_destroyed_in_its_place(registry, root):
+    """It was never on record, so the file may have been a wrong one: the right one is no key."""
+    lay(registry)
+    end(registry)
+    make_project_key(root, "dropout", lambda _: OTHER)
+    destroy_project_key(registry, root, "dropout", **BY)
+    write_secret(root, "project-dropout", KEY, replace=False)
+    assert key_for(registry, root, bytes(32)) == bytes(32)
+
+
+def test_many_builds_after_an_unknown_key_was_destroyed(registry, root):
+    """None takes what another just makes for a key that came back."""
+    lay(registry)
+    end(registry)
+    destroy_project_key(registry, root, "dropout", **BY)
+    write_secret(root, "project-dropout", KEY, replace=False)
+    together, got = threading.Barrier(6), []
+
+    def build():
+        together.wait()
+        finish_destructions(registry, root)
+        got.append(project_key_for(registry, root, "dropout", os.urandom, actor=ENGINEER, at=NOW))
+
+    threads = [threading.Thread(target=build) for _ in range(6)]
+    for each in threads:
+        each.start()
+    for each in threads:
+        each.join()
+    assert (len(got), set(got)) == (6, {project_key(root, "dropout")})
+    assert KEY not in got
+
+
+def test_a_releases_key_that_was_destroyed_unknown_does_not_come_back(registry, registry_url, root):
+    """From before keys were recorded, its file missing: a restored one proves nothing, and goes."""
+    address = registry_url.render_as_string(hide_password=False)
+    policy = Policy(purposes=("research",), recipients=("*",), legal_bases=("consent",))
+    lay(registry, scope="release", project=None)
+    end(registry)
+    destroy_key(registry, NEW.id, **BY, destroy=lambda ident: destroy_release_key(root, ident))
+    assert events(registry) == [("release", NEW.id, "", "destroyed", "over")]
+    store_release_key(root, NEW.id, KEY)
+    place = Workspace(root, {}, policy, {}, address)
+    assert pseudonyms_of(place, release(registry, NEW.id), {"ada"}, package=None) is None
+    assert [finish_destructions(registry, root) for _ in range(2)] == [1, 0]
+    assert release_key(root, NEW.id) is None
 
 
 def test_a_proof_of_absence_needs_the_very_key(registry, registry_url, root):
@@ -423,7 +510,10 @@ def test_destroying_the_registry_key(registry, root):
     assert list((root / "keys").iterdir()) == []
     with pytest.raises(SettingsError, match="the registry key is missing"):
         registry_key(root)
-    assert events(registry) == [("registry", "", known, "destroyed", "over")]
+    assert events(registry, "registry") == [
+        ("registry", "", known, "created", None),
+        ("registry", "", known, "destroyed", "over"),
+    ]
     assert states(registry, root) == [("registry", "", "destroyed")]
     with pytest.raises(RegistryError, match="destroyed already"):
         destroy_registry_key(registry, root, **BY)

@@ -21,9 +21,11 @@ from pipelines.governance.audit import verify_chain
 from pipelines.governance.chain import Change, changing
 from pipelines.governance.database import open_registry
 from pipelines.governance.erasure import erase
-from pipelines.governance.key_events import key_destroyed
+from pipelines.governance.key_destruction import destroy_project_key, destroy_registry_key
+from pipelines.governance.key_events import finish_destructions, key_destroyed
 from pipelines.governance.registry_keys import (
     Rotated,
+    names_somebody,
     record_registry_key,
     registry_key_of,
     rotate_registry_key,
@@ -213,7 +215,7 @@ def test_what_was_said_holds_on(registry, root):
 
 
 def test_a_registry_without_anybody(registry, tmp_path):
-    """A registry that never recorded its key believes the file; its first rotation is recorded."""
+    """A rotation needs no learner; the key from before is refused."""
     create_keys(tmp_path)
     first = registry_key(tmp_path)
     assert registry_key_of(registry, tmp_path) == first
@@ -223,6 +225,145 @@ def test_a_registry_without_anybody(registry, tmp_path):
     replace_key(tmp_path, first)
     with pytest.raises(SettingsError, match="not the one that this registry was made under"):
         registry_key_of(registry, tmp_path)
+
+
+def test_an_upgraded_registry_remembers_the_first_key_that_is_used(registry, tmp_path):
+    """It believes the file once; with keys/ of another workspace no tombstone is overlooked."""
+    create_keys(tmp_path)
+    load(registry, tmp_path, "gone,*,*,erased,,,,2024-01-01,,mail", key=registry_key(tmp_path))
+    first = registry_key_of(registry, tmp_path)
+    assert registry_key_of(registry, tmp_path) == first
+    assert on_record(registry) == [("created", key_id(first), "kohort")]
+    with registry.connect() as connection:
+        entry = select(Action.actor, Action.kind, Action.subject, Action.detail)
+        said = connection.execute(entry.order_by(Action.id.desc()).limit(1)).one()
+    assert said == ("kohort", "key.create", "registry", f"{key_id(first)}, as found")
+    assert verify_chain(registry).broken is None
+    replace_key(tmp_path, bytes(32))
+    line = "gone,research,*,granted,consent,EU,v1,2024-01-01,,portal"
+    for use in (registry_key_of, rotate, partial(load, key=None)):
+        with pytest.raises(SettingsError, match="not the one that this registry was made under"):
+            use(registry, tmp_path, *([line] if use not in {registry_key_of, rotate} else []))
+    with pytest.raises(RegistryError, match="rotated in the meantime"):
+        load(registry, tmp_path, line, key=bytes(32))
+    replace_key(tmp_path, first)
+    with pytest.raises(RightsError, match="was erased"):
+        load(registry, tmp_path, line)
+
+
+def test_two_first_uses_at_once(registry, tmp_path):
+    """Of two workspaces with two keys, one is believed; of its many commands, one records it."""
+    places = [make_folder(tmp_path / name) for name in ("one", "other")]
+    for place in places:
+        create_keys(place)
+    together, got, refused = threading.Barrier(6), [], []
+
+    def use(place):
+        together.wait()
+        try:
+            got.append(registry_key_of(registry, place))
+        except SettingsError:
+            refused.append(place)
+
+    threads = [threading.Thread(target=use, args=(place,)) for place in places * 3]
+    for each in threads:
+        each.start()
+    for each in threads:
+        each.join(LONGEST)
+    (key,) = set(got)
+    assert (len(got), len(set(refused)), len(refused)) == (3, 1, 3)
+    assert on_record(registry) == [("created", key_id(key), "kohort")]
+
+
+def on_record(registry):
+    """What is on record of the registry's key."""
+    columns = (KeyEvent.event, KeyEvent.key_id, KeyEvent.actor)
+    with registry.connect() as connection:
+        return [tuple(row) for row in connection.execute(select(*columns).order_by(KeyEvent.id))]
+
+
+def test_recovery_clears_up_after_a_rotation(registry, root):
+    """Cut off before its commit or after it: nothing of the next key stays in its own file."""
+    for point, committed in (("record 1", False), ("changing 2", True), ("remove_secret 2", True)):
+        first = registry_key(root)
+        with pytest.MonkeyPatch.context() as patch:
+            with cut_at(point, fail, patch), pytest.raises(CutOffError):
+                rotate(registry, root)
+            assert read_secret(root, NEXT_REGISTRY) is not None
+        assert [finish_destructions(registry, root) for _ in range(2)] == [1, 0]
+        assert read_secret(root, NEXT_REGISTRY) is None
+        check_whole(registry, root, first, committed=committed)
+
+
+def test_recovery_leaves_what_a_wrong_key_may_need(registry, root):
+    """With another workspace's key, a pending one stays, and the line says what to do."""
+    replace_key(root, bytes(32))
+    write_secret(root, NEXT_REGISTRY, bytes(64), replace=False)
+    with pytest.raises(SettingsError, match="restore keys/ and the registry"):
+        finish_destructions(registry, root)
+    assert read_secret(root, NEXT_REGISTRY) == bytes(64)
+
+
+NAMED = [
+    "learner3",
+    "of learner3.",
+    "(learner3)",
+    "id=learner3;",
+    "learner3's letter",
+    "a/learner3",
+]
+
+
+@pytest.mark.parametrize("text", [*NAMED, "gone2", "x " * 5000 + "learner3", "1001.0"])
+def test_a_reason_that_names_somebody(registry, root, text):
+    """Whoever has a record or is in a release; what is refused is not repeated."""
+    load(
+        registry, root, "gone2,*,*,erased,,,,2024-01-01,,mail", "1001.0,*,*,denied,,,,2024-01-01,,m"
+    )
+    if text == "1001.0":  # four digits, as its canonical id has, may be a year
+        assert not names_somebody(registry, root, text)
+        return
+    rotate(registry, root)
+    assert names_somebody(registry, root, text)
+    before = known(registry)
+    by = {"reason": text, "actor": SAM, "at": NOW}
+    for use in (
+        partial(rotate, reason=text),
+        partial(destroy_project_key, project="x", **by),
+        partial(destroy_registry_key, **by),
+    ):
+        with pytest.raises(RegistryError, match="--reason: holds the id of a learner") as refused:
+            use(registry, root)
+        assert "learner3" not in str(refused.value)
+    assert known(registry) == before
+
+
+def test_a_release_knows_whom_it_shows(registry, root):
+    """A member without a record is somebody, too."""
+    with changing(registry) as change:
+        columns = ("release", "learner", "item", "class_number")
+        digest = layered(registry_key(root), b"shown1")
+        change.add_rows(ReleaseMember, columns, [("aaaaaaaa", digest, "z", 0)])
+        change.record(SAM, "tests.lay", "a member", at=NOW)
+    assert names_somebody(registry, root, "for shown1")
+
+
+def test_a_reason_that_names_nobody(registry, root):
+    """Words, unknown ids; and all of them where nobody can tell any more."""
+    for text in ("", "a laptop was lost", "learner33", "learner 3", "2024"):
+        assert not names_somebody(registry, root, text)
+    key = registry_key(root)
+    remove_secret(root, "registry")
+    assert not names_somebody(registry, root, "learner3")
+    replaced = bytes(32)
+    write_secret(root, "registry", replaced, replace=False)
+    with pytest.raises(SettingsError, match="not the one"):
+        names_somebody(registry, root, "learner3")
+    replace_key(root, key)
+    with changing(registry) as change:
+        key_destroyed(change, "registry", "", actor=SAM, at=NOW, reason="the end")
+        change.record(SAM, "key.destroy", "registry", at=NOW)
+    assert not names_somebody(registry, root, "learner3")
 
 
 def replace_key(root, key):

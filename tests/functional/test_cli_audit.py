@@ -8,14 +8,22 @@ from datetime import UTC, datetime
 
 import pytest
 from click.testing import CliRunner
-from sqlalchemy import text
+from sqlalchemy import delete, insert, text
 
 from pipelines.cli.main import main
-from pipelines.governance.chain import changing, head
+from pipelines.governance.chain import begin_chain, changing, head
 from pipelines.governance.database import create_registry
-from pipelines.governance.tables import Base, Request
+from pipelines.governance.tables import (
+    Action,
+    Base,
+    ChainHead,
+    KeyEvent,
+    Request,
+    RightsRecord,
+)
 from pipelines.people import Actor, Duty
 from pipelines.settings import create_workspace, find_workspace
+from tests.anyrow import any_row
 
 NOW = datetime(2026, 3, 1, 12, 30, tzinfo=UTC)
 RAY, AHN, DIAZ = "ray@uni.example", "ahn@here.example", "diaz@here.example"
@@ -142,14 +150,71 @@ def test_the_first_broken_link_is_named(workspace):
     assert "secret" not in json.dumps(found)
 
 
+def add_right(change) -> None:
+    """One that a rotation rewrites."""
+    table = RightsRecord.__table__
+    change.add(RightsRecord, any_row(table, 1, without=("entry", "salt", "id")))
+
+
 def test_rows_that_were_rewritten_by_right_are_told(workspace):
-    """Their earlier entries show nothing of them any longer: the auditor asks why."""
+    """Their earlier entries show nothing of them any longer: the auditor asks why, each time."""
+    with changing(registry_of(workspace)) as change:
+        add_right(change)
+        change.record(STEWARD, "rights.set", "a learner", at=NOW)
+        for actor in (STEWARD, Actor(f"b{ESCAPE}", "b", STEWARD.duties)):
+            change.adopt(Base.metadata.tables["rights_record"])
+            change.add(KeyEvent, any_row(KeyEvent.__table__, 1, without=("entry", "id")))
+            change.record(actor, "key.rotate", "registry", at=NOW)
+    said = run(workspace, "verify").splitlines()
+    assert said[1:] == [
+        f"rights_record: its rows were rewritten, and entry {entry} (2026-03-01 12:30:00, {actor}) "
+        "answers for them"
+        for entry, actor in ((5, AHN), (6, r"b\u001b[2J\u000a"))
+    ]
+    told = json.loads(run(workspace, "verify", "--json"))["rewritten"]["rights_record"]
+    assert [one["entry"] for one in told] == [5, 6]
+    assert told[0] == {"entry": 5, "at": "2026-03-01 12:30:00.000000", "actor": AHN}
+
+
+def test_rows_that_were_rewritten_without_a_right_are_no_success(workspace):
+    """The reviewer's way: tamper, and append an entry that answers for everything."""
+    tamper(workspace, "UPDATE request SET title = 'secret'")
     with changing(registry_of(workspace)) as change:
         change.adopt(Base.metadata.tables["request"])
-        change.record(STEWARD, "key.rotate", "registry", at=NOW)
-    said = run(workspace, "verify").splitlines()
-    assert said[1:] == ["request: its rows were rewritten, and entry 4 answers for all of them"]
-    assert json.loads(run(workspace, "verify", "--json"))["rewritten"] == {"request": 4}
+        change.record(STEWARD, "request.approve", "x", at=NOW)
+    assert "broken at entry 4: it answers for all rows of request" in run(
+        workspace, "verify", code=1
+    )
+    assert json.loads(run(workspace, "verify", "--json", code=1))["ok"] is False
+
+
+def test_a_database_that_is_not_what_it_seems_is_told(workspace):
+    """Before any row is."""
+    tamper(
+        workspace,
+        "ALTER TABLE request RENAME TO kept",
+        "CREATE VIEW request AS SELECT * FROM kept",
+    )
+    said = run(workspace, "verify", code=1)
+    assert said == "audit chain: broken: the database: request is a view\n"
+    found = json.loads(run(workspace, "verify", "--json", code=1))
+    assert found["ok"] is False
+    assert found["broken"] == {"entry": None, "what": "the database: request is a view"}
+
+
+def test_a_log_with_an_entry_that_has_no_number_is_one_line(workspace):
+    """In a table that takes anything."""
+    tamper(
+        workspace,
+        "CREATE TABLE kept AS SELECT * FROM action",
+        "DROP TABLE action",
+        "ALTER TABLE kept RENAME TO action",
+        "UPDATE action SET id = 'secret' WHERE id = 2",
+    )
+    said = run(workspace, "log", code=7)
+    assert "kohort audit verify" in said
+    assert "secret" not in said
+    assert "the columns of action" in run(workspace, "verify", code=1)
 
 
 CUT = (
@@ -181,8 +246,39 @@ def test_a_chain_that_was_cut_is_found_by_a_package(workspace):
     assert found["broken"]["entry"] is None
 
 
+def test_a_package_whose_head_was_taken_out_is_named(workspace):
+    """One that was built since there is a chain prints it; an older one may not."""
+    keep_package(workspace, None)
+    run(workspace, "verify")
+    with changing(registry_of(workspace)) as change:
+        change.record(STEWARD, "release.reserve", "00000000", at=NOW)
+    run(workspace, "verify")
+    with changing(registry_of(workspace)) as change:
+        change.record(STEWARD, "release.reserve", ID, at=NOW)
+    said = run(workspace, "verify", code=1)
+    assert said == f"audit chain: the package of release {ID} in the workspace can't be read\n"
+    assert json.loads(run(workspace, "verify", "--json", code=1))["unreadable_releases"] == [ID]
+
+
+def test_a_package_from_before_the_chain_prints_no_head(tmp_path):
+    """It was reserved before the chain began."""
+    create_workspace(tmp_path / "ws", local=False, sources={}, people=PEOPLE)
+    registry = create_registry(find_workspace(tmp_path / "ws").database)
+    with registry.begin() as connection:
+        action = {"at": NOW, "actor": AHN, "login": "ahn", "kind": "release.reserve"}
+        connection.execute(insert(Action).values(action | {"id": 1, "subject": ID}))
+        connection.execute(delete(ChainHead))
+        begin_chain(connection, NOW)
+    keep_package(tmp_path / "ws", None)
+    run(tmp_path / "ws", "verify")
+
+
 @pytest.mark.parametrize(
-    "content", [b"", b"\xff", b"[]", b"{}", b'{"kohort": 5}', b'{"kohort": {"audit_head": "x"}}']
+    "content",
+    [
+        *(b"", b"\xff", b"[]", b"{}", b'{"kohort": 5}', b'{"kohort": {"audit_head": "x"}}'),
+        *(b'{"kohort": {"audit_head": ""}}', b'{"kohort": {"audit_head": null}}'),
+    ],
 )
 def test_a_package_that_can_not_be_read_is_named(workspace, content):
     """It may have told of a cut."""

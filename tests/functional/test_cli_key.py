@@ -136,6 +136,23 @@ def test_without_its_master_key_nothing_is_done(run, place, monkeypatch):
     assert project_key(place[0], "dropout") == KEY[::-1]
 
 
+def test_no_key_falls_back_to_plain(run, place, monkeypatch):
+    """With the old master key alone, a rotation is refused; unsealing is the way out."""
+    root, _ = place
+    monkeypatch.setenv("KOHORT_MASTER_KEY", FIRST)
+    run("seal")
+    monkeypatch.delenv("KOHORT_MASTER_KEY")
+    monkeypatch.setenv("KOHORT_OLD_MASTER_KEY", FIRST)
+    said = run("rotate", *REASON, code=6)
+    assert "KOHORT_OLD_MASTER_KEY is set and KOHORT_MASTER_KEY is not" in said
+    assert len(registry_key(root)) == 32
+    assert None not in {one.sealed_by for one in stored_secrets(root)}
+    assert "3 keys are plain; 3 of them" in run("unseal")
+    monkeypatch.delenv("KOHORT_OLD_MASTER_KEY")
+    run("rotate", *REASON)
+    assert len(registry_key(root)) == 64
+
+
 def test_destroy_project(run, place):
     """The releases that lose their key are named."""
     root, registry = place

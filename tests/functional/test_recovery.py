@@ -365,7 +365,8 @@ def test_the_command(dead_at, ready, tmp_path):
     world = dead_at("hand over", tmp_path / "handed")
     (one,) = releases(governed.registry(world))
     done = json.loads(run("recover", "--json", *governed.workspace(world)))
-    assert done == {"settled": [one.id], "failed": [], "folders": 3, "copies": 0, "keys": 0}
+    counts = {"folders": 3, "copies": 0, "keys": 0}
+    assert done == {"settled": [one.id], "failed": [], **counts, "charges": []}
 
 
 @pytest.mark.parametrize("when", ["wait", "conform"])

@@ -7,7 +7,6 @@ from datetime import date, datetime
 
 from sqlalchemy import Connection
 
-
 BEGINS = "registry.begin_chain"
 
 

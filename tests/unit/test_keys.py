@@ -245,6 +245,30 @@ def test_a_plain_file_beside_a_master_key(root, masters):
     assert sealed_by(root) == {None}
 
 
+def test_no_key_lies_plain_beside_sealed_ones(root, masters):
+    """Nor where the old master key alone is set: both are mistakes; unsealing is the way out."""
+    masters(None, FIRST)
+    with pytest.raises(SettingsError, match=f"^{OLD} is set and {MASTER} is not"):
+        write_secret(root, "registry", KEY, replace=False)
+    with pytest.raises(SettingsError, match="run `kohort key unseal` and unset"):
+        create_keys(root)
+    masters(FIRST)
+    lay(root)
+    before = {file.name: file.read_bytes() for file in (root / "keys").iterdir()}
+    for old in (None, FIRST):
+        masters(None, old)
+        for name, there in (("registry", True), ("release-0000000b", False)):
+            with pytest.raises(SettingsError, match=f"{MASTER} is not"):
+                write_secret(root, name, KEY, replace=there)
+        with pytest.raises(SettingsError, match=f"{MASTER} is not"):
+            make_project_key(root, "other", lambda n: KEY[:n])
+    assert {file.name: file.read_bytes() for file in (root / "keys").iterdir()} == before
+    assert unseal_secrets(root).changed == 3
+    masters(None)
+    write_secret(root, "registry", KEY, replace=True)
+    assert sealed_by(root) == {None}
+
+
 def test_swapped_files_do_not_open(root, masters):
     """A sealed key is that of its file's name."""
     masters(FIRST)
@@ -297,10 +321,9 @@ def test_sealing(root, masters):
 
 def test_what_cannot_be_opened_stops_sealing_before_it_starts(root, masters):
     """All are opened first: none is left under another master key than the rest."""
+    write_secret(root, "project-dropout", KEY, replace=False)
     masters(FIRST)
     write_secret(root, "registry", KEY, replace=False)
-    masters(None)
-    write_secret(root, "project-dropout", KEY, replace=False)
     masters(SECOND)
     with pytest.raises(SettingsError, match="sealed under master key"):
         seal_secrets(root)
@@ -313,11 +336,11 @@ def test_sealing_that_is_killed_at_each_step(root, masters):
     for step in range(60):
         for file in (root / "keys").iterdir():
             file.unlink()
+        masters(None)
+        write_secret(root, "project-dropout", bytes(32), replace=False)
         masters(FIRST)
         write_secret(root, "registry", LAYERS, replace=False)
         write_secret(root, "release-1f00a3c2", KEY, replace=False)
-        masters(None)
-        write_secret(root, "project-dropout", bytes(32), replace=False)
         masters(SECOND, FIRST)
         run = [sys.executable, "-c", KILLED, str(step), str(root)]
         code = subprocess.run(run, check=False).returncode
