@@ -143,7 +143,7 @@ def build(
         progress("wait")
         waiting = partial(progress, "wait for another build")
         with one_at_a_time(registry, root, waiting=waiting):
-            # Whatever changes from here on is found out when the release is reserved.
+            # Whatever changes from here on is found out when the release is recorded.
             seen = head(registry)
             progress("keep who permits it")
             _refuse_taken_back(run)
@@ -158,7 +158,9 @@ def build(
             else:
                 progress("give out")
                 release = again.id
-                verification, last = give_again(again, registry, root, place, actor=actor, at=now)
+                verification, last = give_again(
+                    again, registry, root, place, seen=seen, actor=actor, at=now
+                )
         hand_over(place, to, release=release, progress=progress)
         progress("tidy up")
         with suppress(KohortError):  # then the next build says so

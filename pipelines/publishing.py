@@ -154,13 +154,15 @@ def give_again(
     root: Path,
     place: Workplace,
     *,
+    seen: Head,
     actor: Actor,
     at: datetime,
 ) -> tuple[Verification, Head]:
     """The recorded package once more, verified anew; to be handed over.
 
     Raises:
-        RegistryError: the stored copy is missing or was changed, or the release just ended.
+        RegistryError: the stored copy is missing or was changed, the release just ended, or what
+            was decided on changed since `seen`.
         PrivacyError: it breaks its promise.
     """
     kept = _stored(root, release.id)
@@ -174,7 +176,7 @@ def give_again(
         ) from None
     if not found.ok:
         raise PrivacyError(f"release {release.id}: the stored copy breaks its promise; recall it")
-    return found, given_again(registry, release.id, actor=actor, at=at)
+    return found, given_again(registry, release.id, seen=seen, actor=actor, at=at)
 
 
 def publish(
@@ -228,9 +230,10 @@ def publish(
     if own is not None:
         store_release_key(root, new.id, own)
     progress("keep a copy")
-    keep(root, new.id, place.package, place.steward)
+    keep(root, new.id, place.package, place.steward, package_sha256=new.package_sha256)
     progress("publish")
-    return published(registry, new.id, actor=actor, at=at, supersedes=[one.id for one in before])
+    earlier = [one.id for one in before]
+    return published(registry, new.id, seen=seen, actor=actor, at=at, supersedes=earlier)
 
 
 def _linked(plan: Plan, registry: Engine, root: Path) -> list[Path]:

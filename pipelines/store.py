@@ -24,14 +24,22 @@ class Stored(NamedTuple):
     steward: Path
 
 
-def keep(root: Path, release_id: str, package: Path, steward: Path) -> None:
+def keep(root: Path, release_id: str, package: Path, steward: Path, *, package_sha256: str) -> None:
     """Copy a package and its steward's files into the workspace: both, or nothing.
 
     They are on disk when this returns. What a process leaves that is killed in it, `discard`
     removes.
 
+    Args:
+        root: the workspace.
+        release_id: which release.
+        package: its package.
+        steward: the steward's files.
+        package_sha256: of the package, as it is recorded: the copy is held to it.
+
     Raises:
-        OutputError: they can't be copied, or the release is kept already.
+        OutputError: they can't be copied, the package changes meanwhile, or the release is kept
+            already.
     """
     folder, made = _folder(root, release_id), _unfinished(root, release_id)
     with _writing(folder):
@@ -42,6 +50,8 @@ def keep(root: Path, release_id: str, package: Path, steward: Path) -> None:
             made.mkdir(mode=0o700)
             shutil.copytree(package, made / "package")
             shutil.copytree(steward, made / "steward")
+            if not _is_whole(made / "package", package_sha256):
+                raise OutputError(f"{package}: somebody changed it while it was copied; build anew")
             sync(made)
             made.rename(folder)
             sync_one(folder.parent)

@@ -152,4 +152,4 @@ def record_release(workspace, registry, release_id, ids, **changes):
     )
     reserve(registry, NewRelease(**new), members=members, classes={0: {}}, seen=head(registry),
             key=None, actor=STEWARD, at=NOW)  # fmt: skip
-    published(registry, release_id, actor=STEWARD, at=NOW, supersedes=())
+    published(registry, release_id, seen=head(registry), actor=STEWARD, at=NOW, supersedes=())

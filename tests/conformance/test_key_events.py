@@ -97,7 +97,7 @@ def lay(registry, *, out=True, key=None, **changes):
     reserve(registry, new, members=members, classes={}, seen=head(registry), key=key,
             actor=ENGINEER, at=NOW)  # fmt: skip
     if out:
-        published(registry, new.id, actor=ENGINEER, at=NOW, supersedes=[])
+        published(registry, new.id, seen=head(registry), actor=ENGINEER, at=NOW, supersedes=[])
 
 
 def end(registry, ident=NEW.id):

@@ -103,7 +103,9 @@ def lay(registry, new=NEW, who=MEMBERS, *, out=True, supersedes=()):
     """Reserve a release, and publish it."""
     keep(registry, new, who)
     if out:
-        published(registry, new.id, actor=STEWARD, at=NOW, supersedes=supersedes)
+        published(
+            registry, new.id, seen=head(registry), actor=STEWARD, at=NOW, supersedes=supersedes
+        )
 
 
 def permitting(registry):
@@ -121,7 +123,7 @@ def act(registry, words, identity=NEW.id, actor=STEWARD):
     name, _, recipient = words.partition(" ")
     by = {"actor": actor, "at": NOW}
     steps = {
-        "publish": lambda: published(registry, identity, supersedes=[], **by),
+        "publish": lambda: published(registry, identity, seen=head(registry), supersedes=[], **by),
         "fail": lambda: failed(registry, identity, **by),
         "supersede": lambda: lay(
             registry, replace(NEW, id=f"{identity[:-1]}f"), MEMBERS, supersedes=[identity]
@@ -317,13 +319,13 @@ def test_rights_after_the_cut_off(registry):
 def test_the_head_is_told(registry):
     """Publishing, and giving out again, tell the head of the chain that they made."""
     keep(registry)
-    out = published(registry, NEW.id, actor=STEWARD, at=NOW, supersedes=[])
+    out = published(registry, NEW.id, seen=head(registry), actor=STEWARD, at=NOW, supersedes=[])
     assert out == head(registry)
-    again = given_again(registry, NEW.id, actor=STEWARD, at=NOW)
+    again = given_again(registry, NEW.id, seen=head(registry), actor=STEWARD, at=NOW)
     assert again == head(registry) != out
     act(registry, "recall")
     with pytest.raises(RegistryError, match="is recalled by now"):
-        given_again(registry, NEW.id, actor=STEWARD, at=NOW)
+        given_again(registry, NEW.id, seen=head(registry), actor=STEWARD, at=NOW)
 
 
 def test_only_a_steward(registry):
@@ -486,7 +488,14 @@ def test_superseding(registry):
     assert [one.id[-1] for one in served_for(registry, NEW.request)] == ["4"]
     lay(registry, replace(NEW, id="00000005"), out=False)
     with pytest.raises(RegistryError, match="another request"):
-        published(registry, "00000005", actor=STEWARD, at=NOW, supersedes=["00000003"])
+        published(
+            registry,
+            "00000005",
+            seen=head(registry),
+            actor=STEWARD,
+            at=NOW,
+            supersedes=["00000003"],
+        )
     assert release(registry, "00000005").state == "reserved"
     assert release(registry, "00000003").served
 

@@ -42,7 +42,7 @@ def place(tmp_path, monkeypatch):
     for new, key in ((NEW, KEY), (linked, None)):
         reserve(registry, new, members=pl.DataFrame(schema=MEMBER_SCHEMA), classes={},
                 seen=head(registry), key=key, actor=STEWARD, at=NOW)  # fmt: skip
-        published(registry, new.id, actor=STEWARD, at=NOW, supersedes=[])
+        published(registry, new.id, seen=head(registry), actor=STEWARD, at=NOW, supersedes=[])
         recall(registry, new.id, reason="over", actor=STEWARD, at=NOW)
     store_release_key(root, NEW.id, KEY)
     make_project_key(root, "dropout", lambda _: KEY[::-1])

@@ -27,7 +27,7 @@ from pipelines.governance.rights import record_dataset_basis
 from pipelines.keys import release_key, store_release_key
 from pipelines.people import Actor, Duty
 from pipelines.settings import SourceSettings, create_workspace, find_workspace
-from pipelines.store import keep, stored
+from pipelines.store import keep, package_digest, stored
 
 NOW = datetime.now(UTC)
 YESTERDAY = (NOW - timedelta(days=1)).date()
@@ -87,14 +87,16 @@ def lay(place, tmp_path):
     root, registry = place
     for name in ("package", "steward"):
         (tmp_path / name).mkdir()
+    (tmp_path / "package" / "checksums.sha256").write_text("")
+    sha256 = package_digest(tmp_path / "package")
 
     def lay(**changes):
         new = replace(NEW, **changes)
         reserve(registry, new, members=MEMBERS, classes={0: {}}, seen=head(registry), key=None,
                 actor=STEWARD, at=NOW)  # fmt: skip
-        published(registry, new.id, actor=STEWARD, at=NOW, supersedes=[])
+        published(registry, new.id, seen=head(registry), actor=STEWARD, at=NOW, supersedes=[])
         store_release_key(root, new.id, bytes(32))
-        keep(root, new.id, tmp_path / "package", tmp_path / "steward")
+        keep(root, new.id, tmp_path / "package", tmp_path / "steward", package_sha256=sha256)
 
     return lay
 

@@ -36,7 +36,7 @@ def root(tmp_path):
 @pytest.fixture
 def taken(root, built, tmp_path):
     """Keep the package as 1a; take it out again into two empty folders."""
-    keep(root, "1a", *built)
+    keep(root, "1a", *built, package_sha256=package_digest(built[0]))
     package, steward = tmp_path / "out", tmp_path / "out.steward"
     package.mkdir()
     steward.mkdir()
@@ -61,7 +61,7 @@ def test_what_was_kept_is_given_again(taken, built):
 def test_the_copy_is_its_owners_alone(root, built):
     """Nobody else of the machine may look into the store, whatever the package's own mode."""
     built[0].chmod(0o755)
-    keep(root, "1a", *built)
+    keep(root, "1a", *built, package_sha256=package_digest(built[0]))
     folders = (root / "releases", root / "releases" / "1a")
     assert [folder.stat().st_mode & 0o777 for folder in folders] == [0o700, 0o700]
     assert [path.name for path in root.iterdir()] == ["releases"]
@@ -70,7 +70,13 @@ def test_the_copy_is_its_owners_alone(root, built):
 def test_nothing_is_kept_by_halves(root, built, tmp_path):
     """Where the steward's files can't be copied, the package is not kept either."""
     with pytest.raises(OutputError, match="can't copy"):
-        keep(root, "1a", built[0], tmp_path / "absent")
+        keep(
+            root,
+            "1a",
+            built[0],
+            tmp_path / "absent",
+            package_sha256=package_digest(built[0]),
+        )
     assert stored(root, "1a") is None
     assert list((root / "releases").iterdir()) == []
     assert [path.name for path in root.iterdir()] == ["releases"]
@@ -85,7 +91,7 @@ def test_a_copy_is_on_disk_before_it_has_its_name(root, built, monkeypatch):
         synced.append(Path(f"/proc/self/fd/{descriptor}").readlink().relative_to(root))
 
     monkeypatch.setattr(os, "fsync", noted)
-    keep(root, "1a", *built)
+    keep(root, "1a", *built, package_sha256=package_digest(built[0]))
     copy, releases = Path("releases"), root / "releases" / "1a"
     expected = {path.relative_to(releases) for path in (releases, *releases.rglob("*"))}
     assert {path.relative_to(copy / ".kohort-1a") for path in synced[:-2]} == expected
@@ -94,7 +100,7 @@ def test_a_copy_is_on_disk_before_it_has_its_name(root, built, monkeypatch):
 
 def test_what_a_killed_copy_leaves_is_discarded(root, built):
     """It is no kept release, and is removed with one of its name."""
-    keep(root, "1a", *built)
+    keep(root, "1a", *built, package_sha256=package_digest(built[0]))
     (root / "releases" / "1a").rename(root / "releases" / ".kohort-1a")
     assert stored(root, "1a") is None
     assert discard(root, "1a")
@@ -104,9 +110,9 @@ def test_what_a_killed_copy_leaves_is_discarded(root, built):
 
 def test_a_release_is_kept_once(root, built):
     """A second package doesn't replace the first."""
-    keep(root, "1a", *built)
+    keep(root, "1a", *built, package_sha256=package_digest(built[0]))
     with pytest.raises(OutputError, match="exists already"):
-        keep(root, "1a", *built)
+        keep(root, "1a", *built, package_sha256=package_digest(built[0]))
 
 
 @pytest.mark.parametrize(
@@ -149,8 +155,8 @@ def test_a_lost_copy(root, taken, part):
 
 def test_discarded(root, built):
     """A discarded copy is gone; discarding twice is no fault."""
-    keep(root, "1a", *built)
-    keep(root, "1b", *built)
+    keep(root, "1a", *built, package_sha256=package_digest(built[0]))
+    keep(root, "1b", *built, package_sha256=package_digest(built[0]))
     assert discard(root, "1a")
     assert not discard(root, "1a")
     assert stored(root, "1a") is None

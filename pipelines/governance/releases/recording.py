@@ -68,7 +68,9 @@ def reserve(
     # In the order of the key: quicker to write and to read, and no order of the source is kept.
     shown = ((release.id, *one) for one in members.sort("learner", "item").iter_rows())
     with changing(engine) as change:
-        _refuse_changed(change.connection, release, seen)
+        neighbour = and_(Action.kind == "release.reserve", Action.id > seen.entry)
+        otherwise = _decided_otherwise(release.request, seen, release.cut_off)
+        _refuse(change.connection, or_(neighbour, otherwise))
         change.add(Release, row)
         change.add_rows(ReleaseClass, ("release", "number", "labels"), labels)
         change.add_rows(ReleaseMember, ("release", *MEMBER_SCHEMA), shown)
@@ -79,13 +81,23 @@ def reserve(
 
 
 def published(
-    engine: Engine, release_id: str, *, actor: Actor, at: datetime, supersedes: Sequence[str]
+    engine: Engine,
+    release_id: str,
+    *,
+    seen: Head,
+    actor: Actor,
+    at: datetime,
+    supersedes: Sequence[str],
 ) -> Head:
     """Record that a reserved release is out, in place of earlier ones: from here on it exists.
+
+    Rights and the request are looked at once more: an erasure while the copy was made comes before
+    the release exists, and must keep it from existing.
 
     Args:
         engine: the registry.
         release_id: which.
+        seen: the head of the chain before rights were read.
         actor: who built it.
         at: when.
         supersedes: ids of releases of the same request; those that are no longer served stay as
@@ -95,7 +107,8 @@ def published(
         The head of the chain.
 
     Raises:
-        RegistryError: it is not reserved, or one of the earlier is of another request.
+        RegistryError: it is not reserved, or one of the earlier is of another request; or what it
+            was decided on changed since.
     """
     with changing(engine) as change:
         new = only(change.connection, release_id)
@@ -103,6 +116,7 @@ def published(
             raise RegistryError(
                 f"release {new.id} is {new.state}, where reserved was expected; build anew"
             )
+        _refuse(change.connection, _decided_otherwise(new.request, seen, new.cut_off))
         for earlier in (only(change.connection, each) for each in supersedes):
             if earlier.request != new.request:
                 raise RegistryError(
@@ -117,16 +131,24 @@ def published(
         return change.record(actor, "release.publish", new.id, at=at)
 
 
-def given_again(engine: Engine, release_id: str, *, actor: Actor, at: datetime) -> Head:
+def given_again(engine: Engine, release_id: str, *, seen: Head, actor: Actor, at: datetime) -> Head:
     """Record that a served release is given out once more; returns the head of the chain.
 
+    Args:
+        engine: the registry.
+        release_id: which.
+        seen: the head of the chain before rights were read.
+        actor: who builds.
+        at: the cut-off of the rights that were read.
+
     Raises:
-        RegistryError: it is served no longer.
+        RegistryError: it is served no longer, or what was decided on changed since.
     """
     with changing(engine) as change:
         found = only(change.connection, release_id)
         if not found.served:
             raise RegistryError(f"release {found.id} is {found.state} by now; build anew")
+        _refuse(change.connection, _decided_otherwise(found.request, seen, at))
         return change.record(actor, "release.give_again", release_id, at=at)
 
 
@@ -163,15 +185,15 @@ def refuse_later_rights(engine: Engine, cut_off: datetime) -> None:
         _refuse(connection, and_(_OF_RIGHTS, Action.at > cut_off))
 
 
-def _refuse_changed(connection: Connection, release: NewRelease, seen: Head) -> None:
-    """Refuse a release if what it was decided on changed since the chain's head was seen."""
-    taken_back = and_(
-        Action.kind.in_(["request.reject", "request.withdraw"]), Action.subject == release.request
-    )
-    others = Action.kind.in_(["release.reserve", "key.rotate", "key.destroy"])
-    decisive = or_(_OF_RIGHTS, others, taken_back)
-    since = and_(decisive, Action.id > seen.entry)
-    _refuse(connection, or_(since, and_(_OF_RIGHTS, Action.at > release.cut_off)))
+def _decided_otherwise(request: str, seen: Head, cut_off: datetime) -> ColumnElement[bool]:
+    """What was recorded since the chain's head was seen and may decide otherwise on a request.
+
+    Rights that are on record after the cut-off count whenever that was: nobody has read them.
+    """
+    of_request = Action.kind.in_(["request.approve", "request.reject", "request.withdraw"])
+    of_keys = Action.kind.in_(["key.rotate", "key.destroy"])
+    decisive = or_(_OF_RIGHTS, of_keys, and_(of_request, Action.subject == request))
+    return or_(and_(decisive, Action.id > seen.entry), and_(_OF_RIGHTS, Action.at > cut_off))
 
 
 def _refuse(connection: Connection, changed: ColumnElement[bool]) -> None:

@@ -58,7 +58,7 @@ class Salted(Governed):
     rotation draws salts anew.
 
     Attributes:
-        salt: random, in hex; null in rows from before the chain.
+        salt: random, in hex; null in none but a row that nothing sealed.
     """
 
     salt: Mapped[str | None] = mapped_column(String(SALT_LENGTH), sort_order=2)

@@ -124,7 +124,8 @@ class ChargeEvent(Governed, Base):
 
     Attributes:
         kind: `reserved`, `reading` (rows are read from here on: never refunded), `committed`,
-            `refunded` (no row was read) or `lost` (rows were read, and nothing came of it).
+            `refunded` (no row was read) or `lost` (rows were read, or may have been, and nothing
+            came of it).
         result_sha256: of what was drawn; `committed` only.
         reason: why; null where the kind says it all.
     """
