@@ -34,6 +34,7 @@ def recover(*, charge: str | None, workspace: Path, claimed: str | None, as_json
     """
     from pipelines.governance.database import open_registry  # noqa: PLC0415
     from pipelines.governance.ledger import lose  # noqa: PLC0415
+    from pipelines.governance.registry_keys import registry_key_of  # noqa: PLC0415
     from pipelines.recovery import Recovered  # noqa: PLC0415
     from pipelines.recovery import recover as clean_up  # noqa: PLC0415
 
@@ -44,6 +45,7 @@ def recover(*, charge: str | None, workspace: Path, claimed: str | None, as_json
     if charge is not None and charge not in done.charges:
         lose(registry, charge, reason="its build is not known", actor=actor, at=now)
         done += Recovered(charges=(charge,))
+    registry_key_of(registry, found.root)  # refuses one of another backup
     if as_json:
         click.echo(json.dumps(asdict(done)))
         return

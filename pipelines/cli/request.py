@@ -161,11 +161,13 @@ def approve(
     The policy is applied anew.
     """
     from pipelines.build import plan_request  # noqa: PLC0415
+    from pipelines.governance.registry_keys import demand_nameless  # noqa: PLC0415
     from pipelines.governance.requests import approve as do  # noqa: PLC0415
 
     found = find_workspace(workspace)
     actor, registry = acting(found, claimed), _registry(found)
     sha256 = _sha256(registry, id_or_file)
+    demand_nameless(registry, found.root, reason)
     do(
         registry,
         sha256,
@@ -196,11 +198,13 @@ def reject(
 
     An approved request is approved no longer.
     """
+    from pipelines.governance.registry_keys import demand_nameless  # noqa: PLC0415
     from pipelines.governance.requests import reject as do  # noqa: PLC0415
 
     found = find_workspace(workspace)
     actor, registry = acting(found, claimed), _registry(found)
     sha256 = _sha256(registry, id_or_file)
+    demand_nameless(registry, found.root, reason)
     do(registry, sha256, found, reason=reason, actor=actor, at=datetime.now(UTC))
     _say_state(sha256, "rejected", as_json=as_json)
 

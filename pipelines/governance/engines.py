@@ -58,7 +58,7 @@ def translated(engine: Engine) -> Iterator[None]:
             ) from None
         raise RegistryError(
             f"{place(engine.url)}: the registry can't be used ({type(cause).__name__}); check "
-            "that the database is there and lets you in, and try again"
+            "that the database is there and lets you in, or restore it from your backup"
         ) from None
 
 

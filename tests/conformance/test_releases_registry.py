@@ -278,7 +278,8 @@ CHANGES = [
     ("request.withdraw", NEW.request, True),
     ("request.reject", NEW.request, True),
     ("request.withdraw", "e" * 64, False),
-    ("request.approve", NEW.request, False),
+    ("request.approve", NEW.request, True),
+    ("request.approve", "e" * 64, False),
     ("release.publish", "0000000f", False),
     ("release.recall", "0000000f", False),
     ("release.give_again", "0000000f", False),
@@ -314,6 +315,29 @@ def test_rights_after_the_cut_off(registry):
         refuse_later_rights(registry, NOW)
     refuse_later_rights(registry, later)
     keep(registry, replace(NEW, cut_off=later))
+
+
+@pytest.mark.parametrize(("kind", "subject", "refused"), CHANGES)
+def test_it_is_asked_again_before_a_release_exists(registry, kind, subject, refused):
+    """What comes after the record and before the commit point counts, and so before a gift.
+
+    A release that somebody else reserves has seen this one.
+    """
+    keep(registry)
+    seen = head(registry)
+    with changing(registry) as change:
+        change.record(STEWARD, kind, subject, at=NOW)
+    by = {"actor": STEWARD, "at": NOW}
+    if not refused or kind == "release.reserve":
+        published(registry, NEW.id, seen=seen, supersedes=[], **by)
+        given_again(registry, NEW.id, seen=seen, **by)
+        return
+    told = rf"\({kind}\); nothing is released"
+    with pytest.raises(RegistryError, match=told):
+        published(registry, NEW.id, seen=seen, supersedes=[], **by)
+    published(registry, NEW.id, seen=head(registry), supersedes=[], **by)
+    with pytest.raises(RegistryError, match=told):
+        given_again(registry, NEW.id, seen=seen, **by)
 
 
 def test_the_head_is_told(registry):

@@ -110,7 +110,8 @@ def actions(registry):
     """Kind, subject and detail of all that was done."""
     with registry.connect() as connection:
         query = select(Action.kind, Action.subject, Action.detail, Action.actor, Action.at)
-        return [tuple(row) for row in connection.execute(query.order_by(Action.id))]
+        theirs = query.where(Action.kind != "key.create")
+        return [tuple(row) for row in connection.execute(theirs.order_by(Action.id))]
 
 
 def test_import_is_one_recorded_action(registry, load, digest):

@@ -266,3 +266,13 @@ def test_absence_is_proven_once_the_platform_has_erased(world: Path):
     learner = ("--learner-id", raw_id(4), "--out", str(proof))
     run("release", "pseudonyms", ident, *learner, *workspace(world))
     run("verify", str(world / "rebuilt"), "--absent-key", str(proof))
+
+
+def test_a_reason_names_nobody(world):
+    """Neither a recall nor a destroyed key keeps a learner's id for good; nothing is repeated."""
+    built = build(world, "first")
+    for verb in ("recall", "destroy-key"):
+        words = ("release", verb, built["release"], "--reason", f"letter of {raw_id(3)}.")
+        said = run(*words, *workspace(world), code=7)
+        assert "holds the id of a learner" in said
+        assert raw_id(3) not in said
