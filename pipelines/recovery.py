@@ -2,14 +2,15 @@
 
 Both are dealt with by the same steps, each of which may be cut off too and is then done again. The
 registry decides: a release that is published exists, and is given out by the next build of its
-request; of any other nothing stays.
+request; of any other nothing stays. What can't be removed beside somebody's target is told of, and
+keeps its journal; it stops nobody.
 """
 
 import os
 import re
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from pathlib import Path
 from typing import Final
@@ -18,14 +19,14 @@ from polars.exceptions import ComputeError
 from sqlalchemy import Engine
 
 from pipelines.errors import KohortError, OutputError
-from pipelines.folders import Target, Workplace, clear, make, remove, workplace
+from pipelines.folders import STAGING, Target, Workplace, clear, make, remove, told, workplace
 from pipelines.governance.chain import changing
 from pipelines.governance.key_events import finish_destructions
 from pipelines.governance.ledger import lose, orphaned, settle
 from pipelines.governance.releases import ReleaseState, failed, releases
 from pipelines.governance.releases.state import ENDED
 from pipelines.interrupts import uninterrupted
-from pipelines.journal import Journal, begun, dead
+from pipelines.journal import Damaged, Journal, begun, dead
 from pipelines.keys import release_secret, remove_secret
 from pipelines.locks import BUILDING
 from pipelines.people import Actor, Duty
@@ -45,6 +46,7 @@ class Recovered:
         copies: how many kept copies of releases that are not given out (any more).
         keys: how many files of keys of releases that failed, or that were destroyed.
         charges: those whose build nobody knows any more: they are lost.
+        left: what was left alone, and why: a line each.
     """
 
     settled: tuple[str, ...] = ()
@@ -53,10 +55,11 @@ class Recovered:
     copies: int = 0
     keys: int = 0
     charges: tuple[str, ...] = ()
+    left: tuple[str, ...] = ()
 
     @property
     def anything(self) -> bool:
-        """Whether there was anything to do."""
+        """Whether there was anything to do, or to tell."""
         return self != Recovered()
 
     def __add__(self, other: "Recovered") -> "Recovered":
@@ -67,6 +70,7 @@ class Recovered:
             self.copies + other.copies,
             self.keys + other.keys,
             self.charges + other.charges,
+            self.left + other.left,
         )
 
 
@@ -84,28 +88,37 @@ def recover(root: Path, registry: Engine, *, actor: Actor, at: datetime) -> Reco
     Raises:
         RoleError: the actor is neither.
         RegistryError: the registry can't be used.
-        OutputError: something can't be removed, or a journal can't be read.
+        OutputError: something in the workspace can't be removed; all else is done by then.
     """
     actor.must_be(Duty.ENGINEER, Duty.STEWARD)
     found = Recovered(folders=_of_earlier_versions(root))
+    faults: list[OutputError] = []
     try:
         with dead(root) as journals:
+            with uninterrupted():  # the raw rows of all, before anything can stop us
+                for journal in journals:
+                    with _collected(faults):
+                        found += Recovered(folders=remove(journal.folder / STAGING))
             for journal in journals:
-                found += _ended(journal, root, registry, actor=actor, at=at)
+                with _collected(faults):
+                    found += _ended(journal, root, registry, actor=actor, at=at)
             if registry.dialect.name == "sqlite":  # on a server they may be another workspace's
                 found += Recovered(charges=_orphaned(root, registry, actor=actor, at=at))
     except OSError as error:
-        raise OutputError(f"{root}: can't be written ({error.strerror})") from None
+        raise OutputError(f"{root}: can't be written ({told(error)})") from None
     found += Recovered(copies=discard_all_ended(root, registry))
     found += Recovered(keys=finish_destructions(registry, root))
-    if found.anything:
+    if replace(found, left=()).anything:  # what stays is no news each time
         detail = (
             f"{len(found.settled)} builds, {len(found.failed)} releases failed, removed "
             f"{found.folders} folders, {found.copies} copies, {found.keys} keys; "
             f"{len(found.charges)} charges lost"
+            + (f"; {len(found.left)} left alone" if found.left else "")
         )
         with changing(registry) as change:
             change.record(actor, "build.recover", "builds that were cut off", at=at, detail=detail)
+    if faults:
+        raise faults[0]
     return found
 
 
@@ -159,23 +172,82 @@ def discard_all_ended(root: Path, registry: Engine) -> int:
 
 
 def _ended(
-    journal: Journal, root: Path, registry: Engine, *, actor: Actor, at: datetime
+    journal: Journal | Damaged, root: Path, registry: Engine, *, actor: Actor, at: datetime
 ) -> Recovered:
-    """Deal with all that a build left; its journal goes last."""
-    folders = 0
-    if journal.to is not None:
-        # Before the registry is asked: raw rows go whether it answers or not, and whoever hurries.
-        with uninterrupted():
-            folders = clear(workplace(journal.folder, journal.release, journal.to), journal.to)
-    state = failed(registry, journal.release, actor=actor, at=at)
-    copies = keys = 0
-    if state in {None, ReleaseState.FAILED}:
-        copies = discard(root, journal.release)
-        keys = remove_secret(root, release_secret(journal.release))
-    settle(registry, journal.release, actor=actor, at=at)
+    """Deal with all that a build left; its journal goes last, if nothing may lie there still."""
+    # Before the registry is asked: raw rows go whether it answers or not, and whoever hurries.
+    with uninterrupted():
+        folders, kept = _cleared(journal)
+    own = isinstance(journal, Journal) and not journal.copied
+    state, copies, keys = None, 0, 0
+    if own or _is_within(registry, root):
+        state = failed(registry, journal.release, actor=actor, at=at)
+        if state in {None, ReleaseState.FAILED}:
+            copies = discard(root, journal.release)
+            keys = remove_secret(root, release_secret(journal.release))
+    if own:  # what a copy's build may have read since is lost: see `_orphaned`
+        settle(registry, journal.release, actor=actor, at=at)
+    done = Recovered(folders=folders, copies=copies, keys=keys)
+    if isinstance(journal, Damaged) or (kept and not journal.copied):
+        return done + Recovered(left=(_line(f"{kept}, then {journal.folder}"),))
     journal.close()
     one = (journal.release,)
-    return Recovered(one, one if state is ReleaseState.FAILED else (), folders, copies, keys)
+    told_of = (_line(kept),) if kept else ()
+    return done + Recovered(one, one if state is ReleaseState.FAILED else (), left=told_of)
+
+
+def _cleared(journal: Journal | Damaged) -> tuple[int, str]:
+    """Remove the folders of a build, as far as they are its own and can be reached.
+
+    Returns:
+        How many were removed, and what may be left, or nothing.
+    """
+    hidden = f".kohort-{journal.release}-*"
+    if isinstance(journal, Damaged):
+        return 0, (
+            f"build {journal.release}: its journal can't be read; remove {hidden} beside its --out"
+        )
+    if journal.to is None:
+        return 0, ""
+    parent = journal.to.package.parent
+    if journal.copied:
+        return 0, (
+            f"build {journal.release}: its journal came with a copy of its workspace; {hidden} in "
+            f"{parent} are left to the original: if that is gone, remove them"
+        )
+    place = workplace(journal.folder, journal.release, journal.to)
+    try:
+        beside = clear(place, journal.to)
+    except OutputError as error:
+        return 0, f"build {journal.release}: {error}"
+    if not beside and journal.away:
+        return 0, (
+            f"build {journal.release}: {parent} is not there any more; mount it, or remove {hidden} "
+            "in it"
+        )
+    return beside, ""
+
+
+def _line(text: str) -> str:
+    """One line that can be printed, whatever the names of folders have in them."""
+    return " ".join(text.split()).encode("utf-8", "backslashreplace").decode("utf-8")
+
+
+def _is_within(registry: Engine, root: Path) -> bool:
+    """Whether a registry lies in the workspace: then it was copied with it, and nobody else's."""
+    file = registry.url.database
+    if registry.dialect.name != "sqlite" or not file:
+        return False
+    return Path(file).resolve().is_relative_to(root.resolve())
+
+
+@contextmanager
+def _collected(faults: list[OutputError]) -> Iterator[None]:
+    """What can't be removed of one build keeps nobody from removing what others left."""
+    try:
+        yield
+    except OutputError as error:
+        faults.append(error)
 
 
 def _orphaned(root: Path, registry: Engine, *, actor: Actor, at: datetime) -> tuple[str, ...]:
