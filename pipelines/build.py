@@ -17,7 +17,7 @@ from pipelines.errors import (
     RegistryError,
     RequestError,
 )
-from pipelines.folders import Workplace, hand_over, target
+from pipelines.folders import Workplace, hand_over, refuse_inside, target
 from pipelines.governance.chain import Head, head
 from pipelines.governance.database import open_registry
 from pipelines.governance.registry_keys import registry_key_of
@@ -136,6 +136,7 @@ def build(
     progress("recover")
     recover(root, registry, actor=actor, at=now)
     to = target(out)
+    refuse_inside(to, root)
     run = _Run(plan, workspace, registry, approval, actor, now, randomness, progress)
     release = randomness(RELEASE_ID_LENGTH // 2).hex()
     with surviving(root, registry, release, to, actor=actor, at=now) as place:

@@ -187,7 +187,7 @@ def remove(folder: Path) -> bool:
         try:
             shutil.rmtree(folder)
         except OSError as error:
-            if error.errno in _NOWHERE:
+            if error.errno in _NOWHERE and not os.path.lexists(folder):
                 return False
             raise
     return True

@@ -180,7 +180,9 @@ def _ended(
         folders, kept = _cleared(journal)
     own = isinstance(journal, Journal) and not journal.copied
     state, copies, keys = None, 0, 0
-    if own or _is_within(registry, root):
+    # Of a copied workspace an SQLite registry is a copy, too; on a server the original's build may
+    # live. A release that is left reserved harms nothing.
+    if own or registry.dialect.name == "sqlite":
         state = failed(registry, journal.release, actor=actor, at=at)
         if state in {None, ReleaseState.FAILED}:
             copies = discard(root, journal.release)
@@ -201,17 +203,21 @@ def _cleared(journal: Journal | Damaged) -> tuple[int, str]:
 
     Returns:
         How many were removed, and what may be left, or nothing.
+
+    Raises:
+        OutputError: the raw rows can't be.
     """
+    raw = remove(journal.folder / STAGING)
     hidden = f".kohort-{journal.release}-*"
     if isinstance(journal, Damaged):
-        return 0, (
+        return raw, (
             f"build {journal.release}: its journal can't be read; remove {hidden} beside its --out"
         )
     if journal.to is None:
-        return 0, ""
+        return raw, ""
     parent = journal.to.package.parent
     if journal.copied:
-        return 0, (
+        return raw, (
             f"build {journal.release}: its journal came with a copy of its workspace; {hidden} in "
             f"{parent} are left to the original: if that is gone, remove them"
         )
@@ -219,26 +225,18 @@ def _cleared(journal: Journal | Damaged) -> tuple[int, str]:
     try:
         beside = clear(place, journal.to)
     except OutputError as error:
-        return 0, f"build {journal.release}: {error}"
+        return raw, f"build {journal.release}: {error}"
     if not beside and journal.away:
-        return 0, (
-            f"build {journal.release}: {parent} is not there any more; mount it, or remove {hidden} "
-            "in it"
+        return raw, (
+            f"build {journal.release}: {parent} is not there any more; mount it, or remove "
+            f"{hidden} in it"
         )
-    return beside, ""
+    return raw + beside, ""
 
 
 def _line(text: str) -> str:
     """One line that can be printed, whatever the names of folders have in them."""
     return " ".join(text.split()).encode("utf-8", "backslashreplace").decode("utf-8")
-
-
-def _is_within(registry: Engine, root: Path) -> bool:
-    """Whether a registry lies in the workspace: then it was copied with it, and nobody else's."""
-    file = registry.url.database
-    if registry.dialect.name != "sqlite" or not file:
-        return False
-    return Path(file).resolve().is_relative_to(root.resolve())
 
 
 @contextmanager

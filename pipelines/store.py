@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Final, NamedTuple
 
 from pipelines.errors import OutputError, RegistryError
-from pipelines.folders import remove, sync, sync_one
+from pipelines.folders import remove, sync, sync_one, told
 from pipelines.governance.releases import ReleaseStatus
 from schemas.manifest import CHECKSUMS_NAME
 
@@ -158,4 +158,4 @@ def _writing(place: Path) -> Iterator[None]:
     except shutil.Error:  # of several files at once; its text lists them all
         raise OutputError(f"{place}: can't copy the package there") from None
     except OSError as error:
-        raise OutputError(f"{place}: can't copy the package there ({error.strerror})") from None
+        raise OutputError(f"{place}: can't copy the package there ({told(error)})") from None

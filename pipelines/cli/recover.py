@@ -60,6 +60,7 @@ def _as_lines(done: "Recovered") -> Iterator[str]:
     for release in done.settled:
         failed = release in done.failed
         yield f"build {release}: {'failed; nothing of it is out' if failed else 'cleaned up'}"
+    yield from done.left
     for charge in done.charges:
         yield f"charge {charge}: lost; what it asked for is spent"
     counts = {"folder": done.folders, "copy": done.copies, "key": done.keys}

@@ -8,7 +8,7 @@ from sqlalchemy import text
 from pipelines.governance.audit import verify_chain
 from pipelines.governance.chain import changing
 from pipelines.governance.database import create_registry, open_registry
-from pipelines.governance.tables import Base, RightsRecord
+from pipelines.governance.tables import Request, RequestEvent, RightsRecord
 from pipelines.people import EVERY_DUTY, Actor
 from tests.anyrow import any_row
 
@@ -216,12 +216,9 @@ def rewrite_schema(engine, *statements) -> None:
 def test_an_index_that_was_laid_without_some_rows_is_found(registry, registry_url, name):
     """Its statement is then put back: a build that looks a learner up finds nothing."""
     add_record(registry)
-    row = any_row(Base.metadata.tables["request"], 1, without=("entry",))
-    event = any_row(Base.metadata.tables["request_event"], 1, without=("entry", "id"))
     with changing(registry) as change:
-        for model in (m.class_ for m in Base.registry.mappers):
-            if model.__tablename__ in {"request", "request_event"}:
-                change.add(model, row if model.__tablename__ == "request" else event)
+        change.add(Request, any_row(Request.__table__, 1, without=("entry",)))
+        change.add(RequestEvent, any_row(RequestEvent.__table__, 1, without=("entry", "id")))
         change.record(AHN, "request.submit", "one", at=NOW)
     assert found(registry_url) is None
     with registry.connect() as connection:

@@ -11,7 +11,16 @@ from pathlib import Path
 import pytest
 
 from pipelines.errors import OutputError
-from pipelines.folders import clear, hand_over, make, target, workplace
+from pipelines.folders import (
+    clear,
+    hand_over,
+    make,
+    make_parent,
+    refuse_inside,
+    target,
+    target_of,
+    workplace,
+)
 from tests.smallworld import build, consent, make_world, run
 
 ID = "0123abcd"
@@ -33,6 +42,46 @@ def test_a_target_that_is_no_new_folder_is_refused(tmp_path: Path, monkeypatch, 
         target(Path(out))
 
 
+def test_a_name_that_is_too_long_is_refused(tmp_path: Path):
+    """The steward's files lie beside the package, under a name that is longer."""
+    assert target(tmp_path / ("x" * 247)).steward.name == "x" * 247 + ".steward"
+    for name in ("x" * 248, "\xe4" * 124):
+        with pytest.raises(OutputError, match="too long"):
+            target(tmp_path / name)
+
+
+@pytest.mark.parametrize("out", ["keys", "keys/out", "link/out", "releases/../building/a/b"])
+def test_a_target_among_what_is_kohorts_own(tmp_path: Path, out: str):
+    """Not even by a link; elsewhere in the workspace a package may lie."""
+    root = tmp_path / "ws"
+    for name in ("keys", "releases"):
+        (root / name).mkdir(parents=True)
+    (root / "link").symlink_to(root / "keys")
+    refuse_inside(target(root / "out"), root)
+    refuse_inside(target(root / "keys.out"), root)
+    with pytest.raises(OutputError, match="kohort's own"):
+        refuse_inside(target_of(root / out), root)
+
+
+NO_PARENTS = ["file/out", "file/deep/out", "loop/out", "x" * 256 + "/out"]
+
+
+@pytest.mark.parametrize("out", NO_PARENTS)
+def test_a_parent_that_can_not_be(tmp_path: Path, out: str):
+    """It is found out before anything is written down."""
+    (tmp_path / "file").touch()
+    (tmp_path / "loop").symlink_to(tmp_path / "loop")
+    with pytest.raises(OSError, match=r"Not a directory|too long|Too many"):
+        make_parent(target(tmp_path / out))
+
+
+def test_a_parent_that_may_not_be_written(tmp_path: Path, monkeypatch, to):
+    """Whoever asks for another's folder hears of it at once."""
+    monkeypatch.setattr("os.access", lambda *_: False)
+    with pytest.raises(PermissionError, match="denied"):
+        make_parent(to)
+
+
 @pytest.fixture
 def to(tmp_path):
     """Where a build's results shall lie."""
@@ -43,6 +92,7 @@ def to(tmp_path):
 def place(tmp_path, to):
     """The folders of a build, with a file in each."""
     (tmp_path / "building").mkdir()
+    make_parent(to)
     made = workplace(tmp_path / "building", ID, to)
     make(made)
     for folder in made:
@@ -113,6 +163,7 @@ HALVES = [
 def test_cleared(tmp_path, place, to, there, ours, theirs):
     """Whatever a killed build leaves, its folders go, and nothing of anybody else."""
     if ours:
+        (place.steward / place.steward.name).touch()  # its mark
         place.steward.rename(to.steward)
     elif theirs:
         to.steward.mkdir()
@@ -123,6 +174,29 @@ def test_cleared(tmp_path, place, to, there, ours, theirs):
     assert clear(place, to) == 0
     kept = {"out/package.steward/file"} if theirs and not ours else set()
     assert standing(tmp_path) == kept
+
+
+@pytest.mark.parametrize("again", [False, True])
+def test_steward_files_of_somebody_else(tmp_path, place, to, again):
+    """Only what has this build's mark is taken back, even where the inode is the same."""
+    (place.steward / place.steward.name).touch()
+    place.steward.rename(to.steward)
+    (to.steward / place.steward.name).unlink()
+    if again:  # another build of this target, by another workspace
+        (to.steward / ".kohort-89abcdef-steward").touch()
+    assert clear(place, to) == 2
+    assert standing(tmp_path) == {"out/package.steward/file"}
+
+
+@pytest.mark.parametrize("parent", ["file", "loop"])
+def test_a_target_whose_parent_became_something_else(tmp_path, place, to, parent):
+    """Nothing of ours stands where nothing can stand."""
+    shutil.rmtree(tmp_path / "out")
+    if parent == "file":
+        (tmp_path / "out").touch()
+    else:
+        (tmp_path / "out").symlink_to(tmp_path / "out")
+    assert clear(place, to) == 1
 
 
 def test_a_target_that_is_gone(tmp_path, place, to):
@@ -138,6 +212,14 @@ def test_what_can_not_be_removed(tmp_path, place, to):
     with pytest.raises(OutputError, match="remove it yourself"):
         clear(place, to)
     assert not place.staging.exists()
+
+
+def test_what_is_said_where_the_system_said_nothing(place, to):
+    """Python's own refusals have no number, but words."""
+    shutil.rmtree(place.package)
+    place.package.symlink_to(place.steward)
+    with pytest.raises(OutputError, match="symbolic link"):
+        clear(place, to)
 
 
 @pytest.mark.parametrize("kind", [signal.SIGTERM, signal.SIGHUP])

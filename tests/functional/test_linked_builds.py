@@ -234,6 +234,8 @@ def test_a_copy_that_is_lost_stops_the_project(world: Path):
     """The union can't be counted without it, so nothing more is linked; other scopes go on."""
     ident = build(world, "broad", BROAD)["release"]
     shutil.rmtree(world / "ws/releases" / ident)
-    assert f"release {ident}: the workspace's copy" in build(world, "narrow", NARROW, code=7)
+    assert f"release {ident}: its copy is not in this workspace" in build(
+        world, "narrow", NARROW, code=7
+    )
     assert not (world / "narrow").exists()
     build(world, "narrow", NARROW, scope='pseudonyms = "release"')

@@ -1,5 +1,6 @@
 """Locks: one holder at a time, and none once he is dead; folders of the living are never swept."""
 
+import shutil
 import signal
 import subprocess
 import sys
@@ -8,9 +9,8 @@ from pathlib import Path
 import pytest
 from sqlalchemy import URL, create_engine
 
-from pipelines.errors import OutputError
 from pipelines.folders import target
-from pipelines.journal import begun, dead
+from pipelines.journal import Damaged, begun, dead
 from pipelines.locks import building, held, is_free
 from tests.postgres import running_server
 
@@ -20,11 +20,11 @@ from pathlib import Path
 from pipelines.locks import held
 signal.signal(signal.SIGINT, signal.default_int_handler)  # whatever the caller ignores
 with held(Path(sys.argv[1]), waiting=lambda: print("waits", flush=True)):
-    print("holds", flush=True)
     if "children" in sys.argv:
         import subprocess
         null = subprocess.DEVNULL
         subprocess.Popen(["sleep", "5"], close_fds=False, stdout=null, stderr=null)
+    print("holds", flush=True)
     sys.stdin.read()
 """
 SWEEPER = """
@@ -221,12 +221,41 @@ def test_a_journal_tells_where(tmp_path: Path):
     assert (tmp_path / "building" / "notes.txt").exists()
 
 
-@pytest.mark.parametrize("text", ["", "[]", "{}", '{"out": 3}', '{"out": "/a'])
+DEEP = "[" * 100_000
+
+
+@pytest.mark.parametrize("text", ["", "[]", "{}", '{"out": 3}', '{"out": "/a', DEEP])
 def test_a_journal_that_can_not_be_read(tmp_path: Path, text: str):
-    """Nothing is removed in doubt; the message says what to look for."""
+    """Nobody guesses what it said; others are told of all the same."""
     folder = tmp_path / "building" / "0000000a"
     folder.mkdir(parents=True)
     (folder / "journal.json").write_text(text)
-    with pytest.raises(OutputError, match=r"can't be read; .*kohort-0000000a-\*"), dead(tmp_path):
-        pytest.fail("it was read")
-    assert folder.is_dir()
+    with dead(tmp_path) as found:
+        assert found == [Damaged(folder)]
+
+
+def test_a_journal_that_was_copied(tmp_path: Path):
+    """A copy of a workspace has no build of its own, though nobody holds its locks."""
+    (tmp_path / "ws").mkdir()
+    to = target(tmp_path / "out")
+    with begun(tmp_path / "ws", "0000000a", to):
+        shutil.copytree(tmp_path / "ws", tmp_path / "copy", copy_function=shutil.copy2)
+        with dead(tmp_path / "copy") as found:
+            assert [each.copied for each in found] == [True]
+    (tmp_path / "ws").rename(tmp_path / "moved")
+    with dead(tmp_path / "moved") as found:
+        assert [each.copied for each in found] == [False]
+
+
+@pytest.mark.parametrize("end", ["gone", "another", "there"])
+def test_a_target_that_is_away(tmp_path: Path, end: str):
+    """A disk that is not mounted leaves no folder, or an empty one of another inode."""
+    parent = tmp_path / "disk"
+    with begun(tmp_path, "0000000a", target(parent / "out")):
+        pass
+    if end != "there":
+        parent.rename(tmp_path / "away")
+    if end == "another":
+        parent.mkdir()
+    with dead(tmp_path) as found:
+        assert [each.away for each in found] == [end != "there"]

@@ -10,13 +10,15 @@ from polars.exceptions import ComputeError
 
 import pipelines.build as story
 from pipelines.build import STEPS
-from pipelines.errors import RegistryError, RoleError
+from pipelines.errors import OutputError, RegistryError, RoleError
 from pipelines.folders import make, target, workplace
 from pipelines.governance.chain import head
+from pipelines.governance.database import open_registry
 from pipelines.governance.releases import recall, releases
 from pipelines.journal import begun
 from pipelines.people import EVERY_DUTY, Actor, Duty
 from pipelines.recovery import Recovered, recover
+from pipelines.settings import find_workspace
 from tests import governed
 from tests.smallworld import consent, make_world, run
 
@@ -38,7 +40,16 @@ def copied(made: Path, to: Path) -> Path:
     shutil.copytree(made, to, dirs_exist_ok=True)
     for file in (to / "ws" / "kohort.toml", *to.glob("ws/building/*/journal.json")):
         file.write_text(file.read_text().replace(str(made), str(to)))
+    own(to)
     return to
+
+
+def own(world: Path) -> None:
+    """Let copied journals be those of the world's own builds."""
+    for file in world.glob("ws/building/*/journal.json"):
+        lock = (file.parent / "lock").stat()
+        news = {"lock": [lock.st_ino, lock.st_ctime_ns], "beside": world.stat().st_ino}
+        file.write_text(json.dumps(json.loads(file.read_text()) | news))
 
 
 @pytest.fixture
@@ -366,7 +377,105 @@ def test_the_command(dead_at, ready, tmp_path):
     (one,) = releases(governed.registry(world))
     done = json.loads(run("recover", "--json", *governed.workspace(world)))
     counts = {"folders": 3, "copies": 0, "keys": 0}
-    assert done == {"settled": [one.id], "failed": [], **counts, "charges": []}
+    assert done == {"settled": [one.id], "failed": [], **counts, "charges": [], "left": []}
+
+
+@pytest.mark.parametrize("out", ["file/x", "loop/x", "x" * 256 + "/x", "x" * 250])
+def test_a_mistyped_target_stops_nobody(world, out):
+    """It is refused in one line, and leaves nothing that later builds would stumble over."""
+    (world / "file").touch()
+    (world / "loop").symlink_to(world / "loop")
+    assert governed.build(world, out, code=8)["said"].count("\n") == 1
+    assert recovered(world) == Recovered()
+    governed.build(world, "out")
+
+
+def test_a_target_that_became_a_fault(dead_at, tmp_path):
+    """It keeps its journal and is told of, without raw rows, key or copy; builds go on."""
+    world = dead_at("publish", tmp_path)
+    (journal,) = world.glob("ws/building/[!.]*")
+    (hidden,) = world.glob(".kohort-*-package")
+    hidden.rename(world / "elsewhere")
+    hidden.write_text("no folder")
+    done = recovered(world)
+    assert (done.settled, done.keys, done.copies) == ((), 1, 1)
+    (line,) = done.left
+    assert f"{hidden}: can't be removed (Not a directory)" in line
+    assert states(world) == ["failed"]
+    assert not (journal / "staging").exists()
+    before = head(governed.registry(world)).entry
+    assert recovered(world) == Recovered(left=done.left)
+    assert head(governed.registry(world)).entry == before
+    governed.build(world, "out")
+    hidden.unlink()
+    assert recovered(world).settled == (journal.name,)
+
+
+def test_a_disk_that_is_not_mounted(world, monkeypatch):
+    """What a build made on it is removed once it is there again."""
+    disk, away = world / "disk\n1", world / "away"
+    with monkeypatch.context() as patch:
+        stop_at(patch, "write", KeyboardInterrupt())
+        patch.setattr("pipelines.recovery._ended", lambda *_, **__: None)
+        governed.build(world, "disk\n1/out", code=1)
+    disk.rename(away)
+    disk.mkdir()
+    done = recovered(world)
+    assert (done.folders, done.settled, len(done.left)) == (1, (), 1)
+    assert "disk 1 is not there any more; mount it" in done.left[0]
+    governed.build(world, "out")
+    disk.rmdir()
+    away.rename(disk)
+    assert recovered(world).folders == 2
+    assert files(world) == expected(released=1, out=1)
+
+
+def test_one_fault_keeps_no_other_raw_rows(dead_at, tmp_path, monkeypatch):
+    """Those of every dead build go first, and all are dealt with before one is told of."""
+    world = dead_at("write", tmp_path)
+    (journal,) = world.glob("ws/building/[!.]*")
+    for name in ("00000000", "ffffffff"):
+        shutil.copytree(journal, journal.with_name(name))
+    own(world)
+
+    def fails(root, release):
+        if release == "00000000":
+            raise OutputError("it can't be removed")
+        return False
+
+    with monkeypatch.context() as patch:
+        patch.setattr("pipelines.recovery.discard", fails)
+        with pytest.raises(OutputError, match="it can't be removed"):
+            recovered(world)
+    assert [path.name for path in world.glob("ws/building/[!.]*")] == ["00000000"]
+    assert not list(world.glob("ws/building/*/staging"))
+
+
+def test_a_damaged_journal(dead_at, tmp_path):
+    """Raw rows go, and it is told of; nobody is refused for it."""
+    world = dead_at("write", tmp_path)
+    (file,) = world.glob("ws/building/*/journal.json")
+    file.write_text("[" * 100_000)
+    done = recovered(world)
+    assert (done.folders, len(done.left)) == (1, 1)
+    assert "its journal can't be read; remove .kohort-" in done.left[0]
+    governed.build(world, "out")
+
+
+@pytest.mark.parametrize("step", ["write", "publish", "hand over"])
+def test_a_copied_workspace(dead_at, tmp_path, step):
+    """The copy of a build is not its own: what stands beside the target is the original's."""
+    world = dead_at(step, tmp_path)
+    shutil.copytree(world / "ws", tmp_path / "copy")
+    before = sorted(path for path in world.glob("**/*") if "ws" not in path.parts)
+    registry = open_registry(find_workspace(tmp_path / "copy").database)
+    done = recover(tmp_path / "copy", registry, actor=ACTOR, at=datetime.now(UTC))
+    assert (done.folders, len(done.settled)) == (1, 1)
+    assert "came with a copy of its workspace" in done.left[0]
+    assert not list(tmp_path.glob("copy/building/[!.]*"))
+    after = sorted(path for path in world.glob("**/*") if "ws" not in path.parts)
+    assert [path for path in before if path not in after and "copy" not in path.parts] == []
+    assert len(recovered(world).settled) == 1
 
 
 @pytest.mark.parametrize("when", ["wait", "conform"])
