@@ -22,7 +22,7 @@ AGAIN = ("keep who permits it", "give out", "hand over to the steward", "hand ov
 KINDS = {"ready": "record", "outdated": "record", "linked": "write"}
 """Kinds of worlds, and the step from which on moments are counted."""
 
-PARTS = 8
+PARTS = 5
 """How many moments of all are tried."""
 
 

@@ -18,7 +18,7 @@ from tests.crashing import (
 NEEDED = STEPS[: STEPS.index("publish") + 1]
 """The steps that the registry is needed for."""
 
-PARTS = 6
+PARTS = 4
 
 
 @pytest.fixture(scope="module", params=DATABASES)
