@@ -23,7 +23,7 @@ def uninterrupted() -> Iterator[None]:
     try:
         yield
     finally:
-        for kind, handler in before.items():
+        for kind, handler in reversed(before.items()):  # the likeliest to come again goes last
             # None: a handler that Python did not set, and can't set again.
             signal.signal(kind, signal.SIG_DFL if handler is None else handler)
         for number in held:

@@ -69,6 +69,9 @@ class Journal:
         Raises:
             OutputError: it can't be removed.
         """
+        # The text first: a lock without it is no journal, whoever looks in between.
+        with suppress(OSError):  # then removing the folder says so
+            (self.folder / _JOURNAL).unlink()
         remove(self.folder)
 
 

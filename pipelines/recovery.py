@@ -18,7 +18,7 @@ from typing import Final
 from polars.exceptions import ComputeError
 from sqlalchemy import Engine
 
-from pipelines.errors import KohortError, OutputError
+from pipelines.errors import KohortError, OutputError, RegistryError
 from pipelines.folders import STAGING, Target, Workplace, clear, make, remove, told, workplace
 from pipelines.governance.chain import changing
 from pipelines.governance.key_events import finish_destructions
@@ -74,7 +74,9 @@ class Recovered:
         )
 
 
-def recover(root: Path, registry: Engine, *, actor: Actor, at: datetime) -> Recovered:
+def recover(
+    root: Path, registry: Engine, *, actor: Actor, at: datetime, charge: str | None = None
+) -> Recovered:
     """Clean up after builds of a workspace that were cut off; those that live are left alone.
 
     So is a release that is reserved and has no journal here: it may be another workspace's.
@@ -84,10 +86,12 @@ def recover(root: Path, registry: Engine, *, actor: Actor, at: datetime) -> Reco
         registry: its registry.
         actor: an engineer or a steward.
         at: when.
+        charge: the id of one on the budget that is to be lost: nobody knows its build any more.
 
     Raises:
         RoleError: the actor is neither.
-        RegistryError: the registry can't be used.
+        RegistryError: the registry can't be used; or the charge is of a build that has a journal
+            here, has ended, or is none.
         OutputError: something in the workspace can't be removed; all else is done by then.
     """
     actor.must_be(Duty.ENGINEER, Duty.STEWARD)
@@ -104,6 +108,8 @@ def recover(root: Path, registry: Engine, *, actor: Actor, at: datetime) -> Reco
                     found += _ended(journal, root, registry, actor=actor, at=at)
             if registry.dialect.name == "sqlite":  # on a server they may be another workspace's
                 found += Recovered(charges=_orphaned(root, registry, actor=actor, at=at))
+            if charge is not None and charge not in found.charges:
+                found += Recovered(charges=_given_up(charge, root, registry, actor=actor, at=at))
     except OSError as error:
         raise OutputError(f"{root}: can't be written ({told(error)})") from None
     found += Recovered(copies=discard_all_ended(root, registry))
@@ -257,6 +263,19 @@ def _orphaned(root: Path, registry: Engine, *, actor: Actor, at: datetime) -> tu
     for one in without:
         lose(registry, one, reason="its build is not known", actor=actor, at=at)
     return without
+
+
+def _given_up(
+    charge: str, root: Path, registry: Engine, *, actor: Actor, at: datetime
+) -> tuple[str, ...]:
+    """End a charge that somebody says is nobody's; not one of a build that begins or lives here."""
+    if any(path.name == charge for path in (root / BUILDING).iterdir()):
+        raise RegistryError(
+            "--charge: its build has a journal here, so it is under way or still to be settled; "
+            "wait for it, or run `kohort recover` without --charge"
+        )
+    lose(registry, charge, reason="its build is not known", actor=actor, at=at)
+    return (charge,)
 
 
 def _of_earlier_versions(root: Path) -> int:

@@ -33,24 +33,16 @@ def recover(*, charge: str | None, workspace: Path, claimed: str | None, as_json
     here is lost; on PostgreSQL it may be another workspace's, and is named with --charge.
     """
     from pipelines.governance.database import open_registry  # noqa: PLC0415
-    from pipelines.governance.ledger import lose  # noqa: PLC0415
-    from pipelines.governance.registry_keys import registry_key_of  # noqa: PLC0415
-    from pipelines.recovery import Recovered  # noqa: PLC0415
+    from pipelines.governance.registry_keys import demand_own_key  # noqa: PLC0415
     from pipelines.recovery import recover as clean_up  # noqa: PLC0415
 
     found = find_workspace(workspace)
     actor = acting(found, claimed)
     registry, now = open_registry(found.database), datetime.now(UTC)
-    done = clean_up(found.root, registry, actor=actor, at=now)
-    if charge is not None and charge not in done.charges:
-        lose(registry, charge, reason="its build is not known", actor=actor, at=now)
-        done += Recovered(charges=(charge,))
-    registry_key_of(registry, found.root)  # refuses one of another backup
-    if as_json:
-        click.echo(json.dumps(asdict(done)))
-        return
-    for line in _as_lines(done):
+    done = clean_up(found.root, registry, actor=actor, at=now, charge=charge)
+    for line in [json.dumps(asdict(done))] if as_json else _as_lines(done):
         click.echo(line)
+    demand_own_key(registry, found.root)  # what was done is told by then
 
 
 def _as_lines(done: "Recovered") -> Iterator[str]:

@@ -116,6 +116,23 @@ def finish_rotation(engine: Engine, root: Path) -> bool:
     return True
 
 
+def demand_own_key(engine: Engine, root: Path) -> None:
+    """Refuse the registry key of another backup; one that was destroyed needs none.
+
+    Raises:
+        SettingsError: the key is missing, or another than the one on record.
+        RegistryError: the registry can't be used.
+    """
+    if not _is_destroyed(engine):
+        registry_key_of(engine, root)
+
+
+def _is_destroyed(engine: Engine) -> bool:
+    with translated(engine), engine.connect() as connection:
+        last = last_event(connection, _KIND, "")
+    return last is not None and last.destroyed
+
+
 def names_somebody(engine: Engine, root: Path, text: str) -> bool:
     """Whether a word of a text is an id that the registry knows: what is recorded stays for good.
 
@@ -127,9 +144,7 @@ def names_somebody(engine: Engine, root: Path, text: str) -> bool:
         SettingsError: the key is another than the one on record, or can't be read.
         RegistryError: the registry can't be used.
     """
-    with translated(engine), engine.connect() as connection:
-        last = last_event(connection, _KIND, "")
-    if (last is not None and last.destroyed) or read_secret(root, REGISTRY) is None:
+    if _is_destroyed(engine) or read_secret(root, REGISTRY) is None:
         return False
     digest = folded(registry_key_of(engine, root))
     words = {canonical_id(word) for word in _words(text)}

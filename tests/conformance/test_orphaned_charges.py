@@ -8,6 +8,7 @@ from click.testing import CliRunner
 
 from anonymizer.dp.accounting import Cost
 from pipelines.cli.main import main
+from pipelines.errors import RegistryError
 from pipelines.folders import target_of
 from pipelines.governance.ledger import (
     ChargeState,
@@ -80,6 +81,16 @@ def test_a_charge_without_a_journal_is_lost(registry, root, tmp_path):
         ended = {"00000001": ChargeState.LOST, "00000002": ChargeState.LOST}
         assert states(registry) == {**ended, "00000003": ChargeState.RESERVED}
         assert statement(registry, POLICY, "oulad").accounts[0].spent.micro == 300_000
+
+
+def test_a_living_build_keeps_its_charge(registry, root, tmp_path):
+    """Whoever names it is told to wait; nothing is spent in vain."""
+    reserve(registry, charge(1), POLICY, **BY)
+    with begun(root, "00000001", target_of(tmp_path / "out")):
+        begin_reading(registry, "00000001", **BY)
+        with pytest.raises(RegistryError, match="has a journal here"):
+            recover(root, registry, **BY, charge="00000001")
+    assert states(registry) == {"00000001": ChargeState.READING}
 
 
 def test_one_that_is_named_is_lost(registry, registry_url, tmp_path):

@@ -500,3 +500,15 @@ def test_the_head_is_printed(world):
     text = run("build", str(world / "request.toml"), "--out", str(world / "out2"),
                *governed.workspace(world))  # fmt: skip
     assert text.splitlines()[-2] == f"audit: {head(governed.registry(world)).hash}"
+
+
+def test_a_key_of_another_backup_is_told_last(world):
+    """What was cleaned up is said first; a destroyed key needs no file."""
+    key = world / "ws" / "keys" / "registry.key"
+    governed.build(world, "out")
+    whole = key.read_bytes()
+    key.write_bytes(bytes(32))
+    said = run("recover", *governed.workspace(world), code=6)
+    assert said.startswith("nothing was left behind\nError: the registry key is not the one")
+    key.write_bytes(whole)
+    run("recover", *governed.workspace(world))
