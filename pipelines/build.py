@@ -1,4 +1,4 @@
-"""One extract, start to finish."""
+"""One release, start to finish."""
 
 from collections.abc import Callable
 from contextlib import suppress
@@ -8,45 +8,37 @@ from functools import partial
 from pathlib import Path
 from typing import Final
 
-import numpy as np
-from sqlalchemy import Engine
-
-from pipelines.beside import anonymize_beside
+from pipelines.aggregates.plan import AggregatePlan, make_aggregate_plan
+from pipelines.aggregates.public import public_of
+from pipelines.aggregates.release import make_aggregate
 from pipelines.errors import (
     KohortError,
     RegistryError,
     RequestError,
 )
-from pipelines.folders import Workplace, hand_over, refuse_inside, target
-from pipelines.governance.chain import Head, head
+from pipelines.extracting import make_extract
+from pipelines.folders import hand_over, refuse_inside, target
+from pipelines.governance.chain import head
 from pipelines.governance.database import open_registry
-from pipelines.governance.registry_keys import registry_key_of
 from pipelines.governance.releases import refuse_later_rights, served_again
-from pipelines.governance.requests import Approved, approved
+from pipelines.governance.requests import approved
 from pipelines.governance.tables import RELEASE_ID_LENGTH
 from pipelines.locks import building as one_at_a_time
-from pipelines.packing import Building, pack
 from pipelines.people import Actor, Duty
 from pipelines.permitted import Permitted, permitted
 from pipelines.plan import Plan, make_plan
-from pipelines.publishing import (
-    earlier_releases,
-    give_again,
-    publish,
-    release_key_for,
-    verified,
-)
-from pipelines.reading import Source, read_source, refuse_ids, views_of
+from pipelines.publishing import give_again
+from pipelines.reading import Source, ViewedSource, read_source, read_tables, refuse_ids
 from pipelines.recovery import discard_all_ended, recover, surviving
+from pipelines.running import Run
 from pipelines.settings import Workspace
 from pipelines.sources import load_family
-from pipelines.steward import write_steward_files
-from pipelines.verify import Verification
+from pipelines.verify import AggregateVerification, Verification
 from pipelines.versions import inputs_sha256
 from pipelines.views import LEARNER, occurring
-from pipelines.world import make_world
+from schemas.aggregates import authorize_aggregate
 from schemas.policy import authorize
-from schemas.request import ExtractRequest, parse_request
+from schemas.request import AggregateRequest, AnyRequest, parse_request
 from schemas.violations import SchemaError
 
 STEPS: Final = (
@@ -66,7 +58,7 @@ STEPS: Final = (
     "hand over",
     "tidy up",
 )
-"""What `progress` is told before each step of a build of a new release, in this order.
+"""What `progress` is told before each step of a build of new microdata, in this order.
 
 "wait" is told before the build lock is taken, and "record" before the release is reserved. A
 project's key is kept by "write": "keep the key" is for a release with a key of its own. Where the
@@ -74,8 +66,31 @@ recorded release is given out once more, "give out" follows "keep who permits it
 "hand over" and "tidy up".
 """
 
-_SEED_BYTES = 16
-"""Of what is drawn: who leaves beside the departed, and simulated attacks."""
+AGGREGATE_STEPS: Final = (
+    "recover",
+    "read",
+    "conform",
+    "wait",
+    "keep who permits it",
+    "charge the budget",
+    "count",
+    "draw noise",
+    "write",
+    "verify",
+    "record",
+    "commit the charge",
+    "keep a copy",
+    "publish",
+    "hand over to the steward",
+    "hand over",
+    "tidy up",
+)
+"""The same of a new aggregate release.
+
+The charge is on record before "count", which is told before the first learner's row is aggregated,
+and thus before "draw noise". Staging rows and hashing them, and looking up who permits what, is no
+reading in the budget's sense: nothing that is told depends on what they say.
+"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,7 +105,7 @@ class Built:
 
     package: Path
     steward: Path
-    verification: Verification
+    verification: Verification | AggregateVerification
     release: str
     again: bool
     head: str
@@ -137,32 +152,34 @@ def build(
     recover(root, registry, actor=actor, at=now)
     to = target(out)
     refuse_inside(to, root)
-    run = _Run(plan, workspace, registry, approval, actor, now, randomness, progress)
     release = randomness(RELEASE_ID_LENGTH // 2).hex()
     with surviving(root, registry, release, to, actor=actor, at=now) as place:
-        source = read_source(plan, workspace, place.staging, progress=progress)
+        run = Run(workspace, registry, approval, actor, now, randomness, progress, release, place)
+        source = _read(run, plan)
         progress("wait")
         waiting = partial(progress, "wait for another build")
         with one_at_a_time(registry, root, waiting=waiting):
             # Whatever changes from here on is found out when the release is recorded.
             seen = head(registry)
             progress("keep who permits it")
-            _refuse_taken_back(run)
+            _refuse_taken_back(run, plan)
             refuse_later_rights(registry, now)
-            rights, inputs = _permitted(run, source)
+            rights, inputs = _permitted(run, plan, source)
             again = served_again(
                 registry, request_sha256=request.sha256(), inputs_sha256=inputs, today=now.date()
             )
-            if again is None:
-                building = Building(plan, rights, inputs, release, now, seen.hash)
-                verification, last = _make(run, source, building, seen, place)
-            else:
+            if again is not None:
                 progress("give out")
-                release = again.id
                 verification, last = give_again(
                     again, registry, root, place, seen=seen, actor=actor, at=now
                 )
-        hand_over(place, to, release=release, progress=progress)
+            elif isinstance(plan, AggregatePlan):
+                verification, last = make_aggregate(run, plan, source, rights, inputs, seen=seen)
+            else:
+                assert isinstance(source, ViewedSource)
+                verification, last = make_extract(run, plan, source, rights, inputs, seen=seen)
+        given = release if again is None else again.id
+        hand_over(place, to, release=given, progress=progress)
         progress("tidy up")
         with suppress(KohortError):  # then the next build says so
             discard_all_ended(root, registry)
@@ -170,34 +187,34 @@ def build(
         out,
         out.with_name(to.steward.name),
         verification,
-        release,
+        given,
         again=again is not None,
         head=last.hash,
     )
 
 
-@dataclass(frozen=True, slots=True)
-class _Run:
-    """What is built, where, and for whom: the same for every step."""
+def _read(run: Run, plan: Plan | AggregatePlan) -> Source:
+    """What is read of the source; nothing is made of it yet where a budget must be charged."""
+    if isinstance(plan, AggregatePlan):
+        return read_tables(
+            plan.request,
+            plan.family,
+            plan.needs(),
+            run.workspace,
+            run.place.staging,
+            progress=run.progress,
+        )
+    return read_source(plan, run.workspace, run.place.staging, progress=run.progress)
 
-    plan: Plan
-    workspace: Workspace
-    registry: Engine
-    approval: Approved
-    actor: Actor
-    now: datetime
-    randomness: Callable[[int], bytes]
-    progress: Callable[[str], None]
 
-
-def _permitted(run: _Run, source: Source) -> tuple[Permitted, str]:
+def _permitted(run: Run, plan: Plan | AggregatePlan, source: Source) -> tuple[Permitted, str]:
     """Whose rows may be used, and the hash of all that the release is made from."""
-    everybody = occurring(source.tables, run.plan)
-    refuse_ids(run.plan.request, everybody[LEARNER], source.people)
-    rights = permitted(everybody, run.plan, run.workspace, cut_off=run.now, aliases=source.people)
+    everybody = occurring(source.tables, plan)
+    refuse_ids(plan.request, everybody[LEARNER], source.people)
+    rights = permitted(everybody, plan, run.workspace, cut_off=run.now, aliases=source.people)
     inputs = inputs_sha256(
         source.staged,
-        run.plan,
+        plan,
         aliases=source.people,
         rights=rights,
         policy=run.workspace.policy,
@@ -206,63 +223,16 @@ def _permitted(run: _Run, source: Source) -> tuple[Permitted, str]:
     return rights, inputs
 
 
-def _make(
-    run: _Run, source: Source, building: Building, seen: Head, place: Workplace
-) -> tuple[Verification, Head]:
-    """A new release: anonymized beside the live ones, written, verified, recorded, published."""
-    plan, workspace, registry = run.plan, run.workspace, run.registry
-    rights = building.rights
-    run.progress("anonymize")
-    own = views_of(source, plan, rights.allowed)
-    generator = np.random.default_rng(int.from_bytes(run.randomness(_SEED_BYTES)))
-    names = registry_key_of(registry, workspace.root)
-    earlier = earlier_releases(registry, plan, rights.known_as["digest"], source.people, key=names)
-    most = workspace.policy.limits.suppression
-    apart = anonymize_beside(
-        own, plan, earlier, rights.known_as, most_departing=most, generator=generator
-    )
-    run.progress("write")
-    key = release_key_for(
-        plan, registry, workspace.root, run.randomness, actor=run.actor, at=run.now
-    )
-    packed = pack(apart.extract, building, workspace.policy, place.package, key=key)
-    write_steward_files(
-        place.steward,
-        plan=plan,
-        promise=packed.promise,
-        tables=packed.tables,
-        quarantine=source.staged.quarantine,
-        rights=rights,
-        apart=apart,
-        platform=make_world(source.frames, plan),
-        generator=generator,
-    )
-    run.progress("verify")
-    verification = verified(place, plan, registry, workspace.root)
-    published = publish(
-        building,
-        apart,
-        packed,
-        seen=seen,
-        workspace=workspace,
-        registry=registry,
-        place=place,
-        actor=run.actor,
-        progress=run.progress,
-    )
-    return verification, published
-
-
-def _refuse_taken_back(run: _Run) -> None:
+def _refuse_taken_back(run: Run, plan: Plan | AggregatePlan) -> None:
     """Refuse a request that is approved no longer, or otherwise than when the build began."""
-    if approved(run.registry, run.plan.request, run.workspace.policy) != run.approval:
+    if approved(run.registry, plan.request, run.workspace.policy) != run.approval:
         raise RegistryError(
             "something changed during the build (request.approve); nothing is released; run it "
             "again"
         )
 
 
-def read_request(text: str) -> ExtractRequest:
+def read_request(text: str) -> AnyRequest:
     """Read a request.
 
     Raises:
@@ -275,19 +245,24 @@ def read_request(text: str) -> ExtractRequest:
 
 
 def plan_request(
-    request: ExtractRequest, workspace: Workspace, *, waived: frozenset[str] = frozenset()
-) -> Plan:
+    request: AnyRequest,
+    workspace: Workspace,
+    *,
+    waived: frozenset[str] = frozenset(),
+) -> Plan | AggregatePlan:
     """Authorize a request and decide what its build does; reads no learner's row.
 
     Args:
         request: what is asked.
-        workspace: its sources and policy.
+        workspace: its sources, policy and catalogues.
         waived: the sensitive columns that an approval leaves without a bound.
 
     Raises:
         RequestError: the policy refuses it; the message lists every violation.
-        SettingsError: the workspace has no such source.
+        SettingsError: the workspace has no such source, or a catalogue can't be read.
     """
+    if isinstance(request, AggregateRequest):
+        return _plan_aggregate(request, workspace, waived=waived)
     declared = workspace.source(request.source).family
     family, hierarchies = load_family(declared, base=workspace.root)
     try:
@@ -295,3 +270,22 @@ def plan_request(
     except SchemaError as error:
         raise RequestError(str(error)) from None
     return make_plan(request, terms, family, hierarchies)
+
+
+def _plan_aggregate(
+    request: AggregateRequest, workspace: Workspace, *, waived: frozenset[str]
+) -> AggregatePlan:
+    if waived:
+        raise RequestError("waived: an aggregate has no bounds to be waived; leave it out")
+    public = public_of(workspace, request.source)
+    try:
+        terms = authorize_aggregate(
+            request,
+            workspace.policy,
+            public.family,
+            public.catalogue,
+            catalogue_sha256=public.sha256(),
+        )
+    except SchemaError as error:
+        raise RequestError(str(error)) from None
+    return make_aggregate_plan(request, terms, public)

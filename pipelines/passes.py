@@ -116,6 +116,71 @@ def count_learners(rows: Frame, *, by: Sequence[str], learner: str, name: str) -
     return rows.group_by(*by).agg(nw.col(learner).n_unique().cast(nw.Int64).alias(name))
 
 
+ROWS: Final = "_rows"
+"""How many rows a learner has in a cell."""
+
+_LARGEST_VALUE: Final = 10**12
+"""Of one row, in units: nine million of them add up to less than the largest integer. What lies
+beyond is far outside of any bounds that may be asked for."""
+
+
+def in_units(column: str, decimals: int) -> nw.Expr:
+    """A number as whole units of its last decimal; null where it is unknown, NaN or infinite.
+
+    Args:
+        column: of numbers.
+        decimals: that are kept.
+    """
+    number = nw.col(column).cast(nw.Float64)
+    known = nw.when(number.is_finite()).then(number * 10**decimals)
+    return known.clip(-_LARGEST_VALUE, _LARGEST_VALUE).round(0).cast(nw.Int64)
+
+
+def period_number(column: str, period: str, *, relative: bool) -> nw.Expr:
+    """The number of the period that a time lies in, counted without gaps; null where unknown.
+
+    Args:
+        column: of timestamps or dates; of days from some start where `relative`.
+        period: week, 4w, month, quarter or year.
+        relative: whether days are counted from some start; the period is a week then.
+    """
+    time = nw.col(column)
+    if relative:
+        return (time // 7).cast(nw.Int64)
+    if period in {"week", "4w"}:
+        days = time.cast(nw.Datetime("us")).dt.timestamp("ms") // _MS_A_DAY
+        # 1 January 1970 was a Thursday: the first Monday is the fifth.
+        return ((days - 4) // (7 if period == "week" else 28)).cast(nw.Int64)
+    year, month = time.dt.year().cast(nw.Int64), time.dt.month().cast(nw.Int64)
+    return {
+        "month": year * 12 + month - 1,
+        "quarter": year * 4 + (month - 1) // 3,
+        "year": year,
+    }[period]
+
+
+def contributions(rows: Frame, *, by: Sequence[str], values: Sequence[str]) -> Frame:
+    """What each learner adds to each cell: one row a combination of `by`.
+
+    Args:
+        rows: integer columns: the learner's number and the codes of keys, none of them null, and
+            values in units.
+        by: the learner's number and the keys.
+        values: to be added up; unknown ones count for nothing.
+
+    Returns:
+        `by`, `_rows`, and for each value its sum and, under `known:` and its name, of how many rows
+        it is known.
+    """
+    known = [(~nw.col(value).is_null()).cast(nw.Int64).alias(f"known:{value}") for value in values]
+    sums = [nw.col(name).sum() for value in values for name in (value, f"known:{value}")]
+    return (
+        rows.select(*by, *values, *known)
+        .group_by(*by)
+        .agg(nw.len().cast(nw.Int64).alias(ROWS), *sums)
+    )
+
+
 def recode(rows: Frame, tuples: Frame, *, on: Sequence[str]) -> Frame:
     """Broadcast a recoding: each row gains what became of its tuple, null where it was suppressed.
 

@@ -16,7 +16,7 @@ from anonymizer.eligibility import (
     bearing,
     decide,
 )
-from pipelines.plan import Plan
+from pipelines.plan import Concern
 from schemas.policy import Policy
 from schemas.sharing import admitted
 
@@ -42,7 +42,7 @@ class Permissions:
             holds everywhere (`*`) names none.
     """
 
-    plan: Plan
+    plan: Concern
     policy: Policy
     reach: pl.DataFrame
     items: pl.Series | None

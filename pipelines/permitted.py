@@ -16,7 +16,7 @@ from pipelines.governance.registry_keys import registry_key_of
 from pipelines.governance.rights import registry_digests
 from pipelines.governance.rights_as_of import rights_as_of
 from pipelines.permissions import DIGEST, NUMBER, Permissions
-from pipelines.plan import Plan
+from pipelines.plan import Concern
 from pipelines.settings import Workspace
 from pipelines.views import COURSE, LEARNER
 
@@ -49,7 +49,7 @@ class Permitted:
 
 def permitted(
     occurring: pl.DataFrame,
-    plan: Plan,
+    plan: Concern,
     workspace: Workspace,
     *,
     cut_off: datetime,

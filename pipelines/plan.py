@@ -4,6 +4,7 @@ import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
+from typing import Protocol
 
 from anonymizer.closeness import TCloseness
 from anonymizer.errors import HierarchyError
@@ -13,8 +14,32 @@ from pipelines.ladders import HierarchyRows, ladder_of
 from pipelines.promised import ColumnModel, closeness_of, in_order, models_of
 from schemas.declaration import Family, View
 from schemas.policy import Terms, requested
-from schemas.request import ExtractRequest
+from schemas.request import ExtractRequest, MicrodataRequest
 from schemas.roles import Grain, Role
+
+
+class Concern(Protocol):
+    """Whose rows a build is about: what asking for rights, and hashing, must know of its plan."""
+
+    @property
+    def request(self) -> ExtractRequest:
+        """Who asks, and what for."""
+
+    @property
+    def family(self) -> Family:
+        """What the source is."""
+
+    @property
+    def item(self) -> str | None:
+        """The item column, by which rights are recorded; None where the family has none."""
+
+    @property
+    def course_scope(self) -> bool:
+        """Whether the permission for a course is enough for its rows."""
+
+    @property
+    def hierarchies(self) -> tuple[Hierarchy, ...]:
+        """Of all columns that are asked for."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,7 +59,7 @@ class Plan:
         closeness: t-closeness, which each item of a group must satisfy.
     """
 
-    request: ExtractRequest
+    request: MicrodataRequest
     terms: Terms
     family: Family
     quasi_identifiers: tuple[Hierarchy, ...]
@@ -59,6 +84,11 @@ class Plan:
     def course_scope(self) -> bool:
         """Whether pseudonyms differ by course."""
         return self.request.release.pseudonyms == "course"
+
+    @property
+    def hierarchies(self) -> tuple[Hierarchy, ...]:
+        """Of all columns that are asked for, means excepted."""
+        return (*self.quasi_identifiers, *self.learner_ladders, *self.enrolment_ladders)
 
     @property
     def items_as_cells(self) -> bool:
@@ -117,7 +147,7 @@ class Plan:
 
 
 def make_plan(
-    request: ExtractRequest, terms: Terms, family: Family, hierarchy_rows: HierarchyRows
+    request: MicrodataRequest, terms: Terms, family: Family, hierarchy_rows: HierarchyRows
 ) -> Plan:
     """Decide what a build does.
 
@@ -155,16 +185,29 @@ def make_plan(
 
 def needs(plan: Plan) -> dict[str, frozenset[str]]:
     """The raw tables and columns that a build reads, and no others."""
+    return needs_of(plan.family, plan.views(), by_item=plan.item is not None)
+
+
+def needs_of(
+    family: Family, views: Mapping[str, Sequence[str]], *, by_item: bool
+) -> dict[str, frozenset[str]]:
+    """The raw tables and columns behind columns of views.
+
+    Args:
+        family: its views.
+        views: view -> columns.
+        by_item: whether rights are recorded by item.
+    """
     wanted: dict[str, set[str]] = {}
-    if (listing := plan.family.learner_table()) is not None:
-        wanted[listing] = {_learner_key(plan.family, listing)}
-    for view_name, names in plan.views().items():
-        for table, column in _view_needs(plan.family, plan.family.views[view_name], names):
-            wanted.setdefault(table, {_learner_key(plan.family, table)}).add(column)
+    if (listing := family.learner_table()) is not None:
+        wanted[listing] = {_learner_key(family, listing)}
+    for view_name, names in views.items():
+        for table, column in _view_needs(family, family.views[view_name], names):
+            wanted.setdefault(table, {_learner_key(family, table)}).add(column)
     for table, columns in wanted.items():
         # A row of a course needs the permission for that course.
-        if plan.item is not None and plan.family.item in plan.family.tables[table].columns:
-            columns.add(plan.family.item)
+        if by_item and family.item in family.tables[table].columns:
+            columns.add(family.item)
     return {table: frozenset(columns) for table, columns in wanted.items()}
 
 
@@ -197,7 +240,7 @@ def _learner_key(family: Family, table: str) -> str:
 
 
 def _require_values(
-    request: ExtractRequest, terms: Terms, ladders: Mapping[str, Hierarchy]
+    request: MicrodataRequest, terms: Terms, ladders: Mapping[str, Hierarchy]
 ) -> None:
     """Refuse values that no hierarchy has; the family's own text can't tell, its tables can."""
     asked = [

@@ -38,8 +38,10 @@ from pipelines.shown import Shown
 from pipelines.steward import APPROVAL_FILE
 from pipelines.store import Stored, copy_to, keep, package_digest, stored
 from pipelines.verify import (
+    AggregateVerification,
     UnreadablePackageError,
     Verification,
+    verify_microdata,
     verify_package,
     verify_union,
 )
@@ -74,6 +76,8 @@ def earlier_releases(
     names = other_names(aliases, key) if live and aliases is not None else None
     found = []
     for one in live:
+        if one.k is None or one.m is None:  # aggregates show nobody
+            continue
         of = members(registry, one.id)
         linked = one.project is not None and one.project == project
         if names is not None:
@@ -130,7 +134,7 @@ def verified(place: Workplace, plan: Plan, registry: Engine, root: Path) -> Veri
     Raises:
         PrivacyError: the package breaks a promise, alone or on the union.
     """
-    found = verify_package(place.package, place.steward / APPROVAL_FILE)
+    found = verify_microdata(place.package, place.steward / APPROVAL_FILE)
     if not found.ok:
         failing = ", ".join(check.name for check in found.checks if not check.ok)
         raise PrivacyError(
@@ -157,7 +161,7 @@ def give_again(
     seen: Head,
     actor: Actor,
     at: datetime,
-) -> tuple[Verification, Head]:
+) -> tuple[Verification | AggregateVerification, Head]:
     """The recorded package once more, verified anew; to be handed over.
 
     Raises:

@@ -15,6 +15,7 @@ from pipelines.settings import Workspace
 from pipelines.sources import Quarantine, open_source, stage
 from pipelines.sources.staging import Staged
 from pipelines.views import assemble, canonical, permit
+from schemas.declaration import Family
 from schemas.request import ExtractRequest
 
 _TELLING: Final = 5
@@ -28,20 +29,58 @@ class Source:
     Attributes:
         staged: its tables as they were taken over, and the rows that were put aside.
         tables: the same as conformed, each learner under one id.
-        frames: the views of everybody, whoever permits what.
         people: the ids of each person, as of `aliases`.
     """
 
     staged: Staged
     tables: Mapping[str, pl.LazyFrame]
-    frames: Mapping[str, pl.DataFrame]
     people: pl.DataFrame | None
+
+
+@dataclass(frozen=True, slots=True)
+class ViewedSource(Source):
+    """A source with its views.
+
+    Attributes:
+        frames: the views of everybody, whoever permits what.
+    """
+
+    frames: Mapping[str, pl.DataFrame]
+
+
+def read_tables(
+    request: ExtractRequest,
+    family: Family,
+    wanted: Mapping[str, frozenset[str]],
+    workspace: Workspace,
+    folder: Path,
+    *,
+    progress: Callable[[str], None],
+) -> Source:
+    """Read tables of a source, and make nothing of them.
+
+    Args:
+        request: which source.
+        family: what it is.
+        wanted: its tables and their columns.
+        workspace: its sources.
+        folder: an empty, private one, for raw tables.
+        progress: told the name of each step.
+
+    Raises:
+        SourceError: it can't be read as declared.
+    """
+    progress("read")
+    staged = _stage(request, family, wanted, workspace, folder)
+    progress("conform")
+    people = aliases(workspace)
+    return Source(staged, canonical(_frames(staged), family, people), people)
 
 
 def read_source(
     plan: Plan, workspace: Workspace, folder: Path, *, progress: Callable[[str], None]
-) -> Source:
-    """Read what a plan needs of its source.
+) -> ViewedSource:
+    """Read what a plan needs of its source, and assemble its views.
 
     Args:
         plan: what is built.
@@ -52,14 +91,12 @@ def read_source(
     Raises:
         SourceError: it can't be read as declared, or holds no row for a view.
     """
-    progress("read")
-    staged = _stage(plan, workspace, folder)
-    progress("conform")
-    people = aliases(workspace)
-    tables = canonical(_frames(staged), plan.family, people)
-    frames = assemble(tables, plan, staged.quarantine)
-    _refuse_empty(frames, staged.quarantine)
-    return Source(staged, tables, frames, people)
+    found = read_tables(
+        plan.request, plan.family, needs(plan), workspace, folder, progress=progress
+    )
+    frames = assemble(found.tables, plan, found.staged.quarantine)
+    _refuse_empty(frames, found.staged.quarantine)
+    return ViewedSource(found.staged, found.tables, found.people, frames)
 
 
 def views_of(source: Source, plan: Plan, allowed: pl.DataFrame) -> dict[str, pl.DataFrame]:
@@ -91,10 +128,16 @@ def refuse_ids(request: ExtractRequest, learners: pl.Series, aliases: pl.DataFra
         raise RequestError("title: holds an id of a learner; say what is asked without it")
 
 
-def _stage(plan: Plan, workspace: Workspace, folder: Path) -> Staged:
-    location = workspace.source(plan.request.source).location
+def _stage(
+    request: ExtractRequest,
+    family: Family,
+    wanted: Mapping[str, frozenset[str]],
+    workspace: Workspace,
+    folder: Path,
+) -> Staged:
+    location = workspace.source(request.source).location
     source = open_source(location, base=workspace.root)
-    staged = stage(source, plan.family, needs(plan), folder)
+    staged = stage(source, family, wanted, folder)
     domains = {t.id_domain: name for name, t in staged.tables.items() if t.id_domain is not None}
     if len(domains) > 1:
         named = ", ".join(f"{table} ({domain})" for domain, table in sorted(domains.items()))

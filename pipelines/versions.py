@@ -12,14 +12,14 @@ import polars as pl
 
 from pipelines.microdata import Extract
 from pipelines.permitted import Permitted
-from pipelines.plan import Plan
+from pipelines.plan import Concern
 from pipelines.sources.staging import Staged
 from schemas.policy import Policy, policy_sha256
 
 
 def inputs_sha256(
     staged: Staged,
-    plan: Plan,
+    plan: Concern,
     *,
     aliases: pl.DataFrame | None,
     rights: Permitted,
@@ -36,7 +36,6 @@ def inputs_sha256(
         policy: as it stands.
         waived: the columns that the approval leaves without a bound.
     """
-    ladders = (*plan.quasi_identifiers, *plan.learner_ladders, *plan.enrolment_ladders)
     people = _people_of(rights.known_as["learner"], aliases)
     return _sha256(
         {
@@ -47,7 +46,7 @@ def inputs_sha256(
             "waived": sorted(waived),
             "family": plan.family.model_dump(mode="json"),
             "hierarchies": [
-                (h.name, h.labels, [level.tolist() for level in h.levels]) for h in ladders
+                (h.name, h.labels, [level.tolist() for level in h.levels]) for h in plan.hierarchies
             ],
         }
     )

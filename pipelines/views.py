@@ -9,7 +9,7 @@ from anonymizer.hierarchy import Hierarchy, bin_expr
 from pipelines.item_labels import dated, joined
 from pipelines.ladders import edges_of
 from pipelines.passes import Frame, admit, aggregate, deduplicate, one_row, with_learner_row
-from pipelines.plan import Plan
+from pipelines.plan import Concern, Plan
 from pipelines.sources.quarantine import Quarantine, Reason
 from pipelines.sources.tables import ROW
 from schemas.declaration import Family, View, ViewColumn
@@ -44,13 +44,13 @@ def assemble(
         and the item column, and the requested columns as leaf labels of their hierarchies. No
         nulls, but in microaggregated columns: these are numbers still, null where unknown.
     """
-    conformed = _conform(tables, plan.family, quarantine)
+    conformed = conform(tables, plan.family, quarantine, own_keys=False)
     chosen = (*plan.quasi_identifiers, *plan.learner_ladders, *plan.enrolment_ladders)
     ladders = {ladder.name: ladder for ladder in chosen}
     frames = {}
     for name, columns in plan.views().items():
         view = plan.family.views[name]
-        raw = _raw_view(conformed, plan.family, view, columns).collect().to_native()
+        raw = raw_view(conformed, plan.family, view, columns).collect().to_native()
         frames[name] = _label(raw, view, ladders, quarantine)
     if len(frames) == 2:
         # A learner put aside takes his enrolments along.
@@ -86,7 +86,7 @@ def canonical(
     return found
 
 
-def occurring(tables: Mapping[str, pl.LazyFrame], plan: Plan) -> pl.DataFrame:
+def occurring(tables: Mapping[str, pl.LazyFrame], plan: Concern) -> pl.DataFrame:
     """Whoever the source knows of, in any table that a build reads.
 
     Returns:
@@ -105,7 +105,7 @@ def occurring(tables: Mapping[str, pl.LazyFrame], plan: Plan) -> pl.DataFrame:
 
 
 def permit(
-    tables: Mapping[str, pl.LazyFrame], plan: Plan, allowed: pl.DataFrame
+    tables: Mapping[str, pl.LazyFrame], plan: Concern, allowed: pl.DataFrame
 ) -> dict[str, pl.LazyFrame]:
     """The rows that may be used, before anything is made of them.
 
@@ -130,10 +130,18 @@ def permit(
     return kept
 
 
-def _conform(
-    tables: Mapping[str, pl.LazyFrame], family: Family, quarantine: Quarantine
+def conform(
+    tables: Mapping[str, pl.LazyFrame], family: Family, quarantine: Quarantine, *, own_keys: bool
 ) -> dict[str, Frame]:
-    """Dedupe, and put orphans aside."""
+    """Dedupe, and put orphans aside.
+
+    Args:
+        tables: staged tables.
+        family: their keys, and the table that lists learners.
+        quarantine: where rows go that repeat a key, or have no learner.
+        own_keys: whether a key tells rows apart among one learner's only, so that nobody's row is
+            put aside for another's: what one learner adds then depends on nobody else.
+    """
     frames: dict[str, Frame] = {name: nw.from_native(frame) for name, frame in tables.items()}
 
     def put_aside(table: str, reason: Reason, rows: Frame) -> None:
@@ -142,6 +150,9 @@ def _conform(
 
     for name in tables:
         if key := family.tables[name].key:
+            learner = family.tables[name].learner_key()
+            if own_keys and learner is not None:
+                key = tuple(dict.fromkeys((*key, learner)))
             parts = deduplicate(frames[name], key=key)
             put_aside(name, Reason.DUPLICATE_ROW, parts.duplicate_rows)
             put_aside(name, Reason.DUPLICATE_KEY, parts.duplicate_keys)
@@ -156,7 +167,7 @@ def _conform(
     return frames
 
 
-def _raw_view(
+def raw_view(
     tables: Mapping[str, Frame], family: Family, view: View, names: tuple[str, ...]
 ) -> Frame:
     """The view's rows with raw values: one row a learner, or a learner and item.
@@ -229,7 +240,7 @@ def _label(
 ) -> pl.DataFrame:
     """Raw values as leaf labels; rows with a value outside its hierarchy are put aside."""
     columns = [name for name in raw.columns if name in view.columns]
-    frame = raw.with_columns(_leaf(name, view.columns[name]) for name in columns).drop(
+    frame = raw.with_columns(leaf_expr(name, view.columns[name]) for name in columns).drop(
         _TIME, strict=False
     )
     for name in columns:
@@ -244,7 +255,8 @@ def _label(
     return frame
 
 
-def _leaf(name: str, column: ViewColumn) -> pl.Expr:
+def leaf_expr(name: str, column: ViewColumn) -> pl.Expr:
+    """The leaf label of a raw value; a number that is released as means stays a number."""
     if (edges := edges_of(column)) is not None:
         return bin_expr(name, edges[0]).alias(name)
     if column.microaggregate is not None:

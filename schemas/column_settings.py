@@ -5,7 +5,7 @@ from fractions import Fraction
 from typing import TYPE_CHECKING
 
 from schemas.declaration import ViewColumn
-from schemas.request import ExtractRequest
+from schemas.request import MicrodataRequest
 from schemas.roles import Role
 from schemas.sensitive import Diversity, OneSided, Recursive, ShareBound
 from schemas.violations import Violation
@@ -17,7 +17,7 @@ _SHOWN = (Role.SENSITIVE, Role.MEASURE)
 
 
 def column_settings(
-    request: ExtractRequest, limits: "Limits", columns: Mapping[str, ViewColumn]
+    request: MicrodataRequest, limits: "Limits", columns: Mapping[str, ViewColumn]
 ) -> Iterator[Violation]:
     """Settings that are not allowed.
 
@@ -44,7 +44,7 @@ def column_settings(
 
 
 def _bounds(
-    request: ExtractRequest,
+    request: MicrodataRequest,
     limits: "Limits",
     columns: Mapping[str, ViewColumn],
     sensitive: set[str],
@@ -71,7 +71,7 @@ def _bounds(
 
 
 def _closeness(
-    request: ExtractRequest,
+    request: MicrodataRequest,
     limits: "Limits",
     columns: Mapping[str, ViewColumn],
     sensitive: set[str],
@@ -107,7 +107,9 @@ def _share(key: str, name: str, bound: ShareBound, limits: "Limits") -> Iterator
         yield Violation(f"{key}.values", f"the policy protects: {', '.join(least)}")
 
 
-def _statistics(request: ExtractRequest, columns: Mapping[str, ViewColumn]) -> Iterator[Violation]:
+def _statistics(
+    request: MicrodataRequest, columns: Mapping[str, ViewColumn]
+) -> Iterator[Violation]:
     for i, statistic in enumerate(request.release.statistics):
         key = f"release.statistics.{i}"
         if not _has_role(columns, statistic.column, *_SHOWN):

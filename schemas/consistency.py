@@ -14,7 +14,11 @@ if TYPE_CHECKING:  # the values call these rules, so their module can't be impor
     from schemas.declaration import ColumnDeclaration, Family
     from schemas.view import View, ViewColumn
 
-_GRAINS: Final = {"learners": Grain.LEARNER, "enrolments": Grain.LEARNER_COURSE}
+_GRAINS: Final = {
+    "learners": Grain.LEARNER,
+    "enrolments": Grain.LEARNER_COURSE,
+    "activity": Grain.EVENT,
+}
 _NUMBERS: Final = (ColumnType.INTEGER, ColumnType.NUMBER)
 _COUNTS: Final = (Aggregate.COUNT, Aggregate.COUNT_DISTINCT, Aggregate.COUNT_WEEKS)
 _NEVER_READ: Final = (Role.DIRECT_IDENTIFIER, Role.LEARNER_KEY, Role.DROPPED)
@@ -25,6 +29,7 @@ _COUNTED: Final = frozenset({Role.MEASURE, Role.SENSITIVE})
 _RELEASED_AS: Final = {
     Role.QUASI_IDENTIFIER: frozenset({Role.QUASI_IDENTIFIER}),
     Role.ITEM: frozenset({Role.ITEM}),
+    Role.TIME: frozenset({Role.TIME}),
     Role.SENSITIVE: frozenset({Role.SENSITIVE, Role.QUASI_IDENTIFIER}),
     Role.MEASURE: frozenset({Role.MEASURE, Role.SENSITIVE, Role.QUASI_IDENTIFIER}),
 }
@@ -61,14 +66,15 @@ def faults_of(family: "Family") -> Iterator[str]:
         yield "only one table may say learners = true"
     for name, view in family.views.items():
         yield from (f"views.{name}: {fault}" for fault in _view_faults(family, name, view))
-    views = [set(view.columns) for view in family.views.values()]
-    twice = sorted(set.intersection(*views)) if len(views) > 1 else []
+    rows = [set(v.columns) for n, v in family.views.items() if v.grain is not Grain.EVENT]
+    twice = sorted(set.intersection(*rows)) if len(rows) > 1 else []
     yield from (f"views: {name} stands in both views" for name in twice)
 
 
 def _view_faults(family: "Family", name: str, view: "View") -> list[str]:
     if _GRAINS.get(name) is not view.grain:
-        return ["a view is `learners` (grain learner) or `enrolments` (grain learner-course)"]
+        expected = ", ".join(f"{own} ({grain})" for own, grain in _GRAINS.items())
+        return [f"views and their grains are {expected}"]
     undeclared = [
         f"{table}.{column} is not declared under tables"
         for table, column in sorted(_uses(view, family.learner, family.item))
@@ -87,8 +93,26 @@ def _column_faults(view: "View") -> Iterator[str]:
             yield f"{name}: quasi-identifiers stand in views.learners"
     items = view.items()
     plain = sum(not view.columns[name].columns for name in items)
-    if plain != (view.grain is Grain.LEARNER_COURSE) or (items and not plain):
+    if plain != (view.grain is not Grain.LEARNER) or (items and not plain):
         yield "one item column in enrolments, none in learners; further items say columns"
+    if view.grain is Grain.EVENT:
+        yield from _event_faults(view)
+    for name, column in view.columns.items():
+        if column.role is Role.TIME and view.grain is not Grain.EVENT:
+            yield f"{name}: times stand in views.activity, or are a part of an item"
+
+
+def _event_faults(view: "View") -> Iterator[str]:
+    """A view of events counts its own table's rows, as they are."""
+    if view.order_by or view.run is not None or view.exclude:
+        yield "every row counts: no order_by, run or exclude; who takes part say enrolments"
+    for name, column in view.columns.items():
+        if column.columns or column.role not in {Role.ITEM, Role.TIME, Role.MEASURE}:
+            yield f"{name}: one item, times and measures stand in views.activity"
+        if column.role is Role.MEASURE and column.aggregate is not Aggregate.SUM:
+            yield f"{name}: an event's number is added up: aggregate = sum"
+        if column.where or column.table not in {None, view.table}:
+            yield f"{name}: comes from the view's own table, every row of it"
 
 
 def _source_faults(family: "Family", view: "View") -> Iterator[str]:
@@ -97,21 +121,21 @@ def _source_faults(family: "Family", view: "View") -> Iterator[str]:
         columns = family.tables[table].columns
         if columns[family.learner].role is not Role.LEARNER_KEY:
             yield f"{table}.{family.learner} names the learner: its role must be learner-key"
-        if view.grain is Grain.LEARNER_COURSE and columns[family.item].role is not Role.ITEM:
+        if view.grain is not Grain.LEARNER and columns[family.item].role is not Role.ITEM:
             yield f"{table}.{family.item} names the item: its role must be item"
     for table, filtered in sorted(_filters(view)):
         raw = family.tables[table].columns[filtered]
         if raw.role not in _FILTERS or raw.special_category:
             yield f"{table}.{filtered} is {raw.role}: rows can't be chosen or ordered by it"
     for name, column in view.columns.items():
-        for fault in (*_role_faults(family, name, column), *_type_faults(family, name, column)):
+        raw = family.behind(name, view)
+        for fault in (*_role_faults(raw, column), *_type_faults(raw, column)):
             yield f"{name}: {fault}"
         for fault in _item_faults(family, view, name) if column.role is Role.ITEM else ():
             yield f"{name}: {fault}"
 
 
-def _role_faults(family: "Family", name: str, column: "ViewColumn") -> Iterator[str]:
-    raw = family.behind(name)
+def _role_faults(raw: "ColumnDeclaration", column: "ViewColumn") -> Iterator[str]:
     counted = column.aggregate in _COUNTS
     admitted = _COUNTED if counted else _RELEASED_AS.get(raw.role, frozenset())
     if raw.role in _NEVER_READ or column.role not in admitted:
@@ -119,8 +143,8 @@ def _role_faults(family: "Family", name: str, column: "ViewColumn") -> Iterator[
         yield f"a {raw.role} column can't leave as {column.role} by {how}"
 
 
-def _type_faults(family: "Family", name: str, column: "ViewColumn") -> Iterator[str]:
-    raw, how = family.behind(name), column.aggregate
+def _type_faults(raw: "ColumnDeclaration", column: "ViewColumn") -> Iterator[str]:
+    how = column.aggregate
     is_number = raw.type in _NUMBERS
     if how is Aggregate.SUM and not is_number:
         yield "a sum needs an integer or number column"
@@ -128,6 +152,12 @@ def _type_faults(family: "Family", name: str, column: "ViewColumn") -> Iterator[
         yield "count_weeks needs a timestamp column"
     if (how is Aggregate.SUM or how in _COUNTS) and not column.is_number:
         yield "a count or a sum needs bins, log_bins or microaggregate"
+    if column.role is Role.TIME:
+        if raw.type is ColumnType.INTEGER and column.period != "week":
+            yield "a number of days has the period week"
+        if raw.type not in {*_MOMENTS, ColumnType.INTEGER}:
+            yield "a period needs a timestamp, a date, or a number of days"
+        return
     if column.is_number and how not in _COUNTS and not is_number:
         yield f"{column.domain}: the column behind it must be an integer or number"
 

@@ -141,12 +141,18 @@ class Family(BaseModel):
             raise ValueError("; ".join(faults))
         return self
 
-    def behind(self, name: str) -> ColumnDeclaration:
-        """The raw column that a view column comes from; view columns have distinct names.
+    def behind(self, name: str, view: View | None = None) -> ColumnDeclaration:
+        """The raw column that a view column comes from.
 
         Behind every item column stands the raw item.
+
+        Args:
+            name: of the view column.
+            view: whose; None: of `learners` or `enrolments`, which share no name.
         """
-        view = next(view for view in self.views.values() if name in view.columns)
+        if view is None:
+            rows = (v for v in self.views.values() if v.grain is not Grain.EVENT)
+            view = next(own for own in rows if name in own.columns)
         column = view.columns[name]
         raw = self.item if column.role is Role.ITEM else column.column or name
         return self.tables[column.table or view.table].columns[raw]

@@ -23,7 +23,8 @@ from pydantic import (
 
 from schemas.column_settings import column_settings
 from schemas.declaration import Family, ViewColumn
-from schemas.request import ExtractRequest, Project, unknown_column
+from schemas.queries import MOST_CELLS, ValueBounds
+from schemas.request import MicrodataRequest, Project, unknown_column
 from schemas.roles import Role
 from schemas.sensitive import Closeness, Diversity, OneSided, Share, ShareBound, Values, distinct
 from schemas.sharing import sharing
@@ -96,6 +97,23 @@ class Budget(BaseModel):
         return value
 
 
+class Contributions(BaseModel):
+    """What one learner adds to an aggregate at most, where a request leaves it out.
+
+    Known to everybody, and never read off the data (facts: bounds from public policy).
+
+    Attributes:
+        cells: in how many cells of a query a learner counts.
+        events: how many rows of a learner count in a cell.
+        bounds: column -> between which a learner's value in a cell is clamped.
+    """
+
+    model_config = _FROZEN
+    cells: Annotated[StrictInt, Field(ge=1, le=MOST_CELLS)] | None = None
+    events: Annotated[StrictInt, Field(ge=1, le=1_000_000)] | None = None
+    bounds: Mapping[str, ValueBounds] = Field(default_factory=dict)
+
+
 class Retention(BaseModel):
     """How many days a controlled release may be kept; left out, there is no end."""
 
@@ -145,6 +163,7 @@ class Policy(BaseModel):
     k: KFloors = KFloors()
     limits: Limits = Limits()
     budget: Budget | None = None
+    contributions: Contributions | None = None
 
 
 def policy_sha256(policy: Policy) -> str:
@@ -152,6 +171,9 @@ def policy_sha256(policy: Policy) -> str:
     document = policy.model_dump(mode="json")
     # Sorting keys would hide the one order that means something.
     document["places"] = list(document["places"].items())
+    # A policy that does not speak of them is the one that was approved before there were any.
+    if document["contributions"] is None:
+        del document["contributions"]
     text = json.dumps(document, sort_keys=True, ensure_ascii=True)
     return hashlib.sha256(text.encode()).hexdigest()
 
@@ -188,7 +210,7 @@ class Terms:
 
 
 def authorize(
-    request: ExtractRequest,
+    request: MicrodataRequest,
     policy: Policy,
     family: Family,
     waived: frozenset[str] = frozenset(),
@@ -237,7 +259,7 @@ def authorize(
 
 
 def _shares(
-    request: ExtractRequest, policy: Policy, family: Family, waived: frozenset[str]
+    request: MicrodataRequest, policy: Policy, family: Family, waived: frozenset[str]
 ) -> dict[str, ShareBound]:
     """The maximum shares asked for, and the policy's for what nothing else bounds."""
     privacy = request.release.privacy
@@ -249,7 +271,7 @@ def _shares(
     }
 
 
-def requested(request: ExtractRequest, family: Family) -> dict[str, ViewColumn]:
+def requested(request: MicrodataRequest, family: Family) -> dict[str, ViewColumn]:
     """The view columns that a request names and the family has; those of `learners` first."""
     release = request.release
     named = (("learners", release.learners), ("enrolments", release.enrolments))
@@ -259,7 +281,7 @@ def requested(request: ExtractRequest, family: Family) -> dict[str, ViewColumn]:
     return {n: columns[view][n] for view, names in named for n in names if n in columns[view]}
 
 
-def k_floor(request: ExtractRequest, policy: Policy, family: Family) -> int:
+def k_floor(request: MicrodataRequest, policy: Policy, family: Family) -> int:
     """The least k that the policy allows for this request."""
     floor = policy.k.public if request.release.access == "public" else policy.k.controlled
     special = any(
@@ -275,7 +297,7 @@ def _waived(waived: frozenset[str], columns: Mapping[str, ViewColumn]) -> Iterat
             yield Violation("waived", f"{name} is no requested sensitive column; waive only those")
 
 
-def _columns(request: ExtractRequest, family: Family) -> Iterator[Violation]:
+def _columns(request: MicrodataRequest, family: Family) -> Iterator[Violation]:
     release = request.release
     for view, names in (("learners", release.learners), ("enrolments", release.enrolments)):
         offered = tuple(family.views[view].columns) if view in family.views else ()
@@ -290,7 +312,7 @@ def _columns(request: ExtractRequest, family: Family) -> Iterator[Violation]:
         )
 
 
-def _items(request: ExtractRequest, family: Family) -> Iterator[Violation]:
+def _items(request: MicrodataRequest, family: Family) -> Iterator[Violation]:
     """One item column must be requested, and nothing that it can't tell apart."""
     view, names = family.views["enrolments"], request.release.enrolments
     items = view.items()
@@ -307,7 +329,7 @@ def _items(request: ExtractRequest, family: Family) -> Iterator[Violation]:
         )
 
 
-def _privacy(request: ExtractRequest, policy: Policy, family: Family) -> Iterator[Violation]:
+def _privacy(request: MicrodataRequest, policy: Policy, family: Family) -> Iterator[Violation]:
     release, privacy = request.release, request.release.privacy
     course = release.pseudonyms == "course"
     floor = k_floor(request, policy, family)

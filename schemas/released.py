@@ -1,4 +1,4 @@
-"""The strict Pandera schema of what may leave: exact columns, text, no nulls, closed domains."""
+"""The strict Pandera schemas of what may leave: exact columns and types, closed domains."""
 
 from collections.abc import Mapping, Sequence
 
@@ -30,4 +30,40 @@ def released_schema(
     }
     return pa.DataFrameSchema(
         {learner: pseudonym, **others}, name=name, strict=True, ordered=True, unique=list(unique)
+    )
+
+
+def cells_schema(
+    name: str,
+    *,
+    keys: Mapping[str, Sequence[str]],
+    whole: Sequence[str],
+    numbers: Mapping[str, bool],
+    order: Sequence[str],
+) -> pa.DataFrameSchema:
+    """The schema of one released table of noisy figures.
+
+    Args:
+        name: of the table.
+        keys: the columns that tell cells apart, each with its labels; without, any text.
+        whole: columns of whole numbers, never null.
+        numbers: other columns of figures, and whether they may be null.
+        order: all columns, as they stand.
+    """
+    columns = {
+        **{
+            key: pa.Column(
+                pl.String, pa.Check.isin(list(labels)) if labels else None, nullable=False
+            )
+            for key, labels in keys.items()
+        },
+        **{column: pa.Column(pl.Int64, nullable=False) for column in whole},
+        **{column: pa.Column(pl.Float64, nullable=null) for column, null in numbers.items()},
+    }
+    return pa.DataFrameSchema(
+        {column: columns[column] for column in order},
+        name=name,
+        strict=True,
+        ordered=True,
+        unique=list(keys) or None,
     )

@@ -22,6 +22,7 @@ from pydantic import (
 )
 
 from schemas.declaration import toml_document
+from schemas.queries import Aggregate
 from schemas.sensitive import Closeness, Diversity, ShareBound, Statistic, distinct
 from schemas.violations import SchemaError, Violation, violations_of
 
@@ -132,14 +133,17 @@ class Microdata(BaseModel):
 
 
 class ExtractRequest(BaseModel):
-    """Who asks for what, from which source and to which end."""
+    """Who asks for what, from which source and to which end.
+
+    What `parse_request` gives is one of the two below, which say what kind of release it is.
+    """
 
     model_config = _FROZEN
     title: Text
     researcher: Annotated[Text, AfterValidator(str.strip)]
     purpose: Text
     source: Text
-    release: Microdata
+    release: Microdata | Aggregate
 
     def sha256(self) -> str:
         """The hash of what is asked, whatever the layout and comments of the file."""
@@ -147,12 +151,27 @@ class ExtractRequest(BaseModel):
         return hashlib.sha256(text.encode()).hexdigest()
 
 
+class MicrodataRequest(ExtractRequest):
+    """A request for rows about pseudonymous learners."""
+
+    release: Microdata
+
+
+class AggregateRequest(ExtractRequest):
+    """A request for noisy figures about groups."""
+
+    release: Aggregate
+
+
+AnyRequest = MicrodataRequest | AggregateRequest
+"""What a request may be."""
+
 _NOT_YET: Final = (
-    (("release", "type"), ("aggregate", "synthetic"), "only microdata is supported yet"),
+    (("release", "type"), ("synthetic",), "only microdata and aggregate are supported yet"),
 )
 
 
-def parse_request(text: str, *, subject: str) -> ExtractRequest:
+def parse_request(text: str, *, subject: str) -> AnyRequest:
     """Read a request.
 
     Args:
@@ -166,7 +185,7 @@ def parse_request(text: str, *, subject: str) -> ExtractRequest:
     document = toml_document(text, subject=subject)
     violations = list(_take_unsupported(document))
     try:
-        request = ExtractRequest.model_validate(document)
+        request = _kind(document).model_validate(document)
     except ValidationError as error:
         refused = {violation.key for violation in violations}
         told = (Violation(_written(document, v.key), v.message) for v in violations_of(error))
@@ -202,6 +221,12 @@ def _written(document: dict[str, Any], key: str) -> str:
             parts.append(part)
             at = at.get(part)
     return ".".join(parts)
+
+
+def _kind(document: dict[str, Any]) -> type[MicrodataRequest | AggregateRequest]:
+    release = document.get("release")
+    aggregate = isinstance(release, dict) and release.get("type") == "aggregate"
+    return AggregateRequest if aggregate else MicrodataRequest
 
 
 def _take_unsupported(document: dict[str, Any]) -> Iterator[Violation]:

@@ -9,6 +9,9 @@ MISSING: Final = "(missing)"
 WITHHELD: Final = "*"
 """The released value that says nothing: the root of every hierarchy."""
 
+OTHER: Final = "(other)"
+"""The key of what a public catalogue does not list."""
+
 
 class Role(StrEnum):
     """What a column means for privacy (ISO/IEC 20889 terms where it has them)."""
@@ -35,7 +38,8 @@ class Role(StrEnum):
     """Written by a person: may hold anything, never released."""
 
     TIME = "time"
-    """A point in time, or a run: used to order and to count; leaves as a part of an item only."""
+    """A point in time, or a run: used to order and to count; leaves as a part of an item only, and
+    as a period that cells of activity are counted by."""
 
     CATALOGUE = "catalogue"
     """Describes courses and codes, not learners: used to join; leaves as a part of an item only."""

@@ -15,7 +15,7 @@ from datetime import date, timedelta
 from fnmatch import fnmatchcase
 from typing import TYPE_CHECKING, Final
 
-from schemas.request import ExtractRequest
+from schemas.request import ExtractRequest, Microdata
 from schemas.violations import Violation
 
 if TYPE_CHECKING:  # authorizing calls these rules, so its module can't be imported here
@@ -41,7 +41,7 @@ def sharing(request: ExtractRequest, policy: "Policy") -> Iterator[Violation]:
             "the policy's [places] don't say where this recipient is, and its [transfers] depend "
             "on it; ask the steward",
         )
-    project = request.release.project
+    project = request.release.project if isinstance(request.release, Microdata) else None
     if project is not None and project not in policy.projects:
         yield Violation(
             "release.project",

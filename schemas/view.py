@@ -9,12 +9,18 @@ from pydantic import BaseModel, ConfigDict, Field, model_validator
 from schemas.roles import MISSING, WITHHELD, Aggregate, Grain, Role
 
 _FROZEN = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
-_RELEASABLE: Final = (Role.QUASI_IDENTIFIER, Role.ITEM, Role.SENSITIVE, Role.MEASURE)
+_RELEASABLE: Final = (
+    Role.QUASI_IDENTIFIER,
+    Role.ITEM,
+    Role.SENSITIVE,
+    Role.MEASURE,
+    Role.TIME,
+)
 _MOST_STEPS: Final = 60
 _DOMAINS: Final = ("bins", "log_bins", "microaggregate", "hierarchy", "values")
 
-Period = Literal["month", "4w", "quarter", "year"]
-"""How coarse a released time is; `4w` counts from Monday, 5 January 1970."""
+Period = Literal["month", "4w", "quarter", "year", "week"]
+"""How coarse a released time is; weeks begin on Monday, and `4w` counts from 5 January 1970."""
 
 
 class Bins(BaseModel):
@@ -96,6 +102,8 @@ class ViewColumn(BaseModel):
             in the tail.
         columns: the raw columns of an item of several; their values are joined, none is dropped.
         time: the raw time of the row that leaves, a part of the item as coarse as `period`.
+        period: with `time`; or, of a column of role time in a view of events, how coarse it is.
+            A time in days from some start has the period `week`: days 0 to 6 are week 0.
     """
 
     model_config = _FROZEN
@@ -139,7 +147,10 @@ class ViewColumn(BaseModel):
         if self.role not in _RELEASABLE:
             raise ValueError(f"a view column's role is one of {', '.join(_RELEASABLE)}")
         given = [key for key in _DOMAINS if getattr(self, key) is not None]
-        if self.role is not Role.ITEM and len(given) != 1:
+        if self.role is Role.TIME:
+            if given or self.period is None or self.time is not None:
+                raise ValueError("a time leaves as a period: give period, and nothing else of it")
+        elif self.role is not Role.ITEM and len(given) != 1:
             raise ValueError(f"give exactly one of {', '.join(_DOMAINS)}")
         if self.is_number and self.missing != MISSING:
             raise ValueError(f"missing: the unknown value of a number is {MISSING!r}")
@@ -166,8 +177,10 @@ class ViewColumn(BaseModel):
     def _composed(self) -> Self:
         if self.columns and (self.role is not Role.ITEM or self.column is not None):
             raise ValueError("columns make an item, and take the place of column")
-        if (self.time is None) != (self.period is None):
+        if self.role is not Role.TIME and (self.time is None) != (self.period is None):
             raise ValueError("give time and period together")
+        if self.time is not None and self.period == "week":
+            raise ValueError("an item's period is 4w at the finest")
         if self.time is not None and not self.columns:
             raise ValueError("time goes with columns")
         if len(self.columns) == 1 and self.time is None:
@@ -181,7 +194,8 @@ class View(BaseModel):
     """A releasable table.
 
     Attributes:
-        grain: learner (one row a learner) or learner-course (one row a learner and item).
+        grain: learner (one row a learner), learner-course (one row a learner and item), or event
+            (one row an event; never leaves but as noisy figures).
         table: the raw table whose rows say who is in the view.
         where: raw column -> admitted values of that table.
         exclude: raw column -> values; a (learner, raw item) with any such row is left out. Staff

@@ -26,11 +26,14 @@ from pipelines.settings import find_workspace
 def build(file: Path, *, out: Path, workspace: Path, claimed: str | None, as_json: bool) -> None:
     """Build a verified extract from the request in FILE, or nothing.
 
-    The same request on the same data gives the recorded release once more. A new one is held
-    against every release that is out. What a build that was cut off left is cleaned up first.
+    The same request on the same data gives the recorded release once more, at no cost. New
+    microdata is held against every release that is out; a new aggregate is charged to the budget
+    before a row is counted. What a build that was cut off left is cleaned up first.
     """
     # Heavy imports on use: `--help` answers at once.
     from pipelines.build import build as build_extract  # noqa: PLC0415
+    from pipelines.verify import AggregateVerification  # noqa: PLC0415
+    from pipelines.verify.report import verification_json  # noqa: PLC0415
 
     found = find_workspace(workspace)
     built = build_extract(
@@ -54,12 +57,19 @@ def build(file: Path, *, out: Path, workspace: Path, claimed: str | None, as_jso
             "k_found": verification.k_found,
             "audit_head": built.head,
         }
-        click.echo(json.dumps(answer))
+        told = verification_json(verification)
+        click.echo(json.dumps(answer | {key: told[key] for key in ("privacy",) if key in told}))
         return
     click.echo(f"package: {built.package}")
     said = "built before on the same data, given out once more" if built.again else "recorded"
     click.echo(f"release: {built.release} ({said})")
-    click.echo(f"verified: k = {verification.k_promised} promised, {verification.k_found} found")
+    if isinstance(verification, AggregateVerification):
+        from pipelines.aggregates.text import cost_line  # noqa: PLC0415
+
+        click.echo(f"verified: {cost_line(verification.promise.privacy)}")
+    else:
+        found_k = verification.k_found
+        click.echo(f"verified: k = {verification.k_promised} promised, {found_k} found")
     click.echo(f"audit: {built.head}")
     click.echo(f"for the steward only: {built.steward}")
 

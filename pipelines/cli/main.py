@@ -18,6 +18,7 @@ _COMMANDS: Final[Mapping[str, tuple[str, str]]] = {
     "init": ("pipelines.cli.init:init", "Write a new workspace."),
     "synth": ("pipelines.cli.synth:synth", "Make synthetic learners."),
     "source": ("pipelines.cli.source:source", "Look at a source without releasing anything."),
+    "catalog": ("pipelines.cli.catalog:catalog", "Say what is public of a source."),
     "rights": ("pipelines.cli.rights:rights", "Record what learners permit, and erase."),
     "request": ("pipelines.cli.request:request", "Write, submit, approve or reject requests."),
     "build": ("pipelines.cli.build:build", "Build a verified extract from a request."),

@@ -177,7 +177,8 @@ def share(
 ) -> None:
     """Record that ADDRESS gets a release too, if the policy's sharing rules allow it.
 
-    The release is served and its access controlled. ADDRESS must confirm its destruction one day.
+    The release is microdata, is served, and its access is controlled. ADDRESS must confirm its
+    destruction one day. An aggregate is charged to its researcher: others ask for it themselves.
     """
     from pipelines.governance import releases  # noqa: PLC0415
     from pipelines.governance.identities import aliases  # noqa: PLC0415

@@ -56,7 +56,11 @@ def pseudonyms(
     # Heavy imports on use: `--help` answers at once.
     import polars as pl  # noqa: PLC0415
 
-    from pipelines.governance.absence import pseudonyms_of, write_absent  # noqa: PLC0415
+    from pipelines.governance.absence import (  # noqa: PLC0415
+        demand_pseudonyms,
+        pseudonyms_of,
+        write_absent,
+    )
     from pipelines.governance.chain import changing  # noqa: PLC0415
     from pipelines.governance.database import open_registry  # noqa: PLC0415
     from pipelines.governance.identities import all_ids  # noqa: PLC0415
@@ -69,6 +73,7 @@ def pseudonyms(
     actor.must_be(Duty.STEWARD)
     registry = open_registry(place.database)
     found = release(registry, release_id)
+    demand_pseudonyms(found)
     person = all_ids(place, read_learner_id(learner_id))
     key = registry_key_of(registry, place.root)
     digests = registry_digests(pl.Series(sorted(person.ids)), key).to_list()

@@ -2,27 +2,28 @@
 
 import shlex
 from collections.abc import Iterator
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
 if TYPE_CHECKING:  # heavy: `--help` answers at once
     from pipelines.governance.releases import ReleaseStatus
+
+_COUNTS_NO_MORE: Final = "it counts against later releases no more"
 
 
 def as_line(one: "ReleaseStatus") -> str:
     """A release in a list."""
     return (
         f"{one.id}  {one.state:<10}  {one.created_at:%Y-%m-%d}  {one.access:<10}  "
-        f"{one.researcher}  {one.title}"
+        f"{_kind(one):<9}  {one.researcher}  {one.title}"
     )
 
 
 def as_lines(one: "ReleaseStatus") -> Iterator[str]:
     """All that is told of a release: never whom it shows, nor how many."""
-    project = "" if one.project is None else f" (project {one.project})"
     yield f"release {one.id}: {one.state}{'' if one.live else ', not live'}"
     yield f"title: {one.title}"
     yield f"for: {one.researcher}, {one.purpose}, from source {one.source}"
-    yield f"promise: k = {one.k}, m = {one.m}, {one.access}, pseudonyms {one.scope}{project}"
+    yield f"promise: {_promise(one)}"
     yield f"jurisdictions: {', '.join(one.jurisdictions) or 'none'}"
     yield f"rights as of: {one.cut_off:%Y-%m-%d %H:%M} UTC"
     yield f"last day: {one.expires_on or 'none'}"
@@ -50,14 +51,16 @@ def as_object(one: "ReleaseStatus") -> dict[str, Any]:
     ]
     return {
         "id": one.id,
+        "type": _kind(one),
         "state": one.state,
         "live": one.live,
         "title": one.title,
         "researcher": one.researcher,
         "purpose": one.purpose,
         "source": one.source,
+        "family": one.family,
         "access": one.access,
-        "pseudonyms": one.scope,
+        "pseudonyms": None if one.is_aggregate else one.scope,
         "project": one.project,
         "k": one.k,
         "m": one.m,
@@ -91,13 +94,31 @@ def notice(one: "ReleaseStatus", what: str) -> str:
 
 def still_to_confirm(ended: "ReleaseStatus") -> Iterator[str]:
     """Who has not confirmed yet, each with the command that records that he did."""
+    # What an aggregate told is charged for good: no confirmation gives it back.
     if not ended.outstanding:
-        yield "everybody has confirmed: it counts against later releases no more"
+        counts = "what it cost stays charged" if ended.is_aggregate else _COUNTS_NO_MORE
+        yield f"everybody has confirmed: {counts}"
         return
-    yield "it counts against later releases until these have confirmed:"
+    if ended.is_aggregate:
+        yield "what it cost stays charged; these have not confirmed yet:"
+    else:
+        yield "it counts against later releases until these have confirmed:"
     for recipient in ended.outstanding:
         if recipient == "public":
-            yield "  public: anybody may have it, so it counts for ever"
+            counts = "nobody can confirm" if ended.is_aggregate else "it counts for ever"
+            yield f"  public: anybody may have it, so {counts}"
         else:
             option = shlex.join(["--recipient", recipient])
             yield f"  {recipient}: kohort release confirm {ended.id} {option}"
+
+
+def _kind(one: "ReleaseStatus") -> str:
+    return "aggregate" if one.is_aggregate else "microdata"
+
+
+def _promise(one: "ReleaseStatus") -> str:
+    """What it promised, in a few words; what an aggregate cost is the ledger's to tell."""
+    if one.is_aggregate:
+        return f"aggregate, {one.access}; its cost: kohort budget show --family {one.family}"
+    project = "" if one.project is None else f" (project {one.project})"
+    return f"k = {one.k}, m = {one.m}, {one.access}, pseudonyms {one.scope}{project}"

@@ -10,7 +10,7 @@ import click
 
 from pipelines.cli.options import acting, as_option, json_option, read_text, workspace_option
 from pipelines.cli.request_words import approval, event, promise, standing, summary, visible
-from pipelines.errors import OutputError, RegistryError
+from pipelines.errors import OutputError, RegistryError, RequestError
 from pipelines.settings import Workspace, find_workspace
 
 if TYPE_CHECKING:
@@ -46,23 +46,29 @@ def request() -> None:
 @click.option(
     "--type",
     "release_type",
-    type=click.Choice(["microdata"]),
+    type=click.Choice(["microdata", "aggregate"]),
     default="microdata",
     show_default=True,
     help="What is released.",
 )
 @workspace_option
-def new(file: Path, *, source: str, release_type: str, workspace: Path) -> None:  # noqa: ARG001 - one type so far
+def new(file: Path, *, source: str, release_type: str, workspace: Path) -> None:
     """Write a request to start from into FILE, with all that could be asked for in comments."""
     # Heavy imports on use: `--help` answers at once.
+    from pipelines.aggregates.public import public_of  # noqa: PLC0415
+    from pipelines.aggregates.template import aggregate_template  # noqa: PLC0415
     from pipelines.governance.templates import template  # noqa: PLC0415
     from pipelines.sources.families import load_family  # noqa: PLC0415
 
     found = find_workspace(workspace)
-    family = load_family(found.source(source).family, base=found.root).family
+    if release_type == "aggregate":
+        written = aggregate_template(source, public_of(found, source), found.policy)
+    else:
+        family = load_family(found.source(source).family, base=found.root).family
+        written = template(source, family, found.policy)
     try:
         with file.open("x", encoding="utf-8") as text:
-            text.write(template(source, family, found.policy))
+            text.write(written)
     except FileExistsError:
         raise OutputError(f"{file} exists already; choose another name, or remove it") from None
     except OSError as error:
@@ -76,15 +82,25 @@ def new(file: Path, *, source: str, release_type: str, workspace: Path) -> None:
     short_help="Check a request against the policy.",
 )
 @file_argument
+@click.option(
+    "--wish",
+    "wishes",
+    multiple=True,
+    metavar="QUERY=HALF_WIDTH",
+    help="Tell what an aggregate's query must spend for a 95% half-width. Repeatable.",
+)
 @workspace_option
 @json_option
-def check(file: Path, *, workspace: Path, as_json: bool) -> None:
+def check(file: Path, *, wishes: tuple[str, ...], workspace: Path, as_json: bool) -> None:
     """Check FILE against its schema, the policy and the source's views; reads no learner's row.
 
     Lists every violation at once (exit code 3), or says what a build would promise, and whether an
-    approval is needed and in force.
+    approval is needed and in force. Of an aggregate it tells how far noise will move each figure,
+    and what is left of the budget; nothing is spent.
     """
+    from pipelines.aggregates.plan import AggregatePlan  # noqa: PLC0415
     from pipelines.build import plan_request, read_request  # noqa: PLC0415
+    from pipelines.cli.request_errors import errors_lines, errors_object  # noqa: PLC0415
     from pipelines.governance.submissions import known  # noqa: PLC0415
 
     found = find_workspace(workspace)
@@ -93,11 +109,19 @@ def check(file: Path, *, workspace: Path, as_json: bool) -> None:
     in_force = submission is not None and submission.in_force(found.policy)
     waived = submission.waived if submission is not None and in_force else frozenset[str]()
     plan = plan_request(asked, found, waived=waived)
+    if wishes and not isinstance(plan, AggregatePlan):
+        raise RequestError("--wish: goes with requests of type aggregate")
     if as_json:
-        click.echo(json.dumps({**promise(plan), "approval": approval(submission, found.policy)}))
+        told = promise(plan) if not isinstance(plan, AggregatePlan) else errors_object(plan, wishes)
+        click.echo(json.dumps({**told, "approval": approval(submission, found.policy)}))
+        return
+    click.echo(f"request: allowed by the policy (sha256 {asked.sha256()[:_SHORT]})")
+    if isinstance(plan, AggregatePlan):
+        for line in errors_lines(plan, found.policy, _registry(found), wishes):
+            click.echo(line)
+        click.echo(f"approval: {standing(submission, file, found.policy)}")
         return
     terms = plan.terms
-    click.echo(f"request: allowed by the policy (sha256 {asked.sha256()[:_SHORT]})")
     click.echo(f"promise: k = {terms.k}, m = {terms.m}, suppression <= {terms.suppression_limit:g}")
     for column, share in terms.maximum_share.items():
         click.echo(f"maximum share of one value of {column}: {share:g}")

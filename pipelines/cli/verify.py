@@ -33,7 +33,7 @@ class _UnreadableError(click.ClickException):
     "--approval",
     type=click.Path(path_type=Path),
     metavar="FILE",
-    help="Hold roles, k, m, scope and bounds against what the steward approved.",
+    help="Hold roles, k, m, scope and bounds, or noise, against what the steward approved.",
 )
 @click.option(
     "--absent-key",
@@ -107,6 +107,7 @@ def _verify(
 ) -> bool:
     # Heavy imports on use: `--help` answers at once.
     from pipelines.verify import (  # noqa: PLC0415
+        AggregateVerification,
         UnreadablePackageError,
         verify_package,
         verify_union,
@@ -120,6 +121,8 @@ def _verify(
 
     try:
         found = verify_package(package, approval, absent)
+        if linked and isinstance(found, AggregateVerification):
+            raise _UnreadableError("--linked-with joins microdata; PACKAGE is an aggregate package")
         union = verify_union([package, *linked]) if linked else None
     except UnreadablePackageError as error:
         raise _UnreadableError(str(error)) from None

@@ -45,9 +45,10 @@ def pseudonyms_of(
         None where the key is destroyed: nobody can tell any more.
 
     Raises:
-        RegistryError: the release's package is needed, and not at hand.
+        RegistryError: the release is an aggregate; or its package is needed, and not at hand.
         SettingsError: the key is lost, another than on record, or can't be read.
     """
+    demand_pseudonyms(release)
     if release.key_destroyed:  # its project may have another key by now
         return None
     key = _key(workspace, release)
@@ -60,6 +61,19 @@ def pseudonyms_of(
         scope = ReleaseScope() if release.project is None else LinkedScope()
         named = pseudonym_map(people, scope, key=key, learner=_LEARNER, item=None)
     return sorted(named[PSEUDONYM].to_list())
+
+
+def demand_pseudonyms(release: ReleaseStatus) -> None:
+    """Refuse a release in which nobody has a pseudonym.
+
+    Raises:
+        RegistryError: it is an aggregate.
+    """
+    if release.is_aggregate:
+        raise RegistryError(
+            f"release {release.id} is an aggregate: it shows nobody, so no learner has a pseudonym "
+            "in it"
+        )
 
 
 def write_absent(file: Path, release_id: str, pseudonyms: list[str] | None) -> None:

@@ -32,7 +32,7 @@ __all__ = [
     "upgrade_registry",
 ]
 
-REVISIONS: Final = ("0001", "0002", "0003")
+REVISIONS: Final = ("0001", "0002", "0003", "0004")
 """The steps, as in `migrations/versions`; named here so that opening loads no Alembic."""
 
 _VERSION: Final = table("alembic_version", column("version_num"))

@@ -33,7 +33,7 @@ class Erasure:
     Attributes:
         identities: the person's ids, and where the platform must erase them.
         recorded: tombstones that were written; 0 where every id had one.
-        releases: those that show the person, by any id.
+        releases: those that show the person, by any id; aggregates show nobody.
     """
 
     identities: Identities

@@ -94,8 +94,8 @@ def destroy_registry_key(
 
     Raises:
         RoleError: the actor is no steward.
-        RegistryError: a release is live, the key is destroyed already, or no reason is given, or
-            one that names a learner.
+        RegistryError: a release that shows learners is live, the key is destroyed already, or no
+            reason is given, or one that names a learner.
         SettingsError: the key can't be read.
         OutputError: the file can't be removed; recovery will.
     """
@@ -106,7 +106,8 @@ def destroy_registry_key(
         last = last_event(change.connection, "registry", "")
         if last is not None and last.destroyed:
             raise RegistryError("the registry key is destroyed already")
-        if live := [one.id for one in statuses(change.connection) if one.live]:
+        live = [one.id for one in statuses(change.connection) if one.live and not one.is_aggregate]
+        if live:
             raise RegistryError(
                 f"release {', '.join(live)} is live, and the registry key tells whom it shows; "
                 "recall it, and have its destruction confirmed"

@@ -20,7 +20,7 @@ from pipelines.governance.submissions import RequestState, Step, Submission, add
 from pipelines.people import Actor, Duty
 from pipelines.settings import Workspace
 from schemas.policy import Policy, policy_sha256
-from schemas.request import ExtractRequest, parse_request
+from schemas.request import AnyRequest, ExtractRequest, parse_request
 from schemas.violations import SchemaError
 
 _LONGEST_REASON: Final = 1000
@@ -44,7 +44,7 @@ class Judge(Protocol):
     """Holds a request to the policy, as a build does."""
 
     def __call__(
-        self, request: ExtractRequest, workspace: Workspace, *, waived: frozenset[str]
+        self, request: AnyRequest, workspace: Workspace, *, waived: frozenset[str]
     ) -> object:
         """Let it pass; what is returned is not looked at.
 
@@ -201,7 +201,7 @@ def approved(engine: Engine, request: ExtractRequest, policy: Policy) -> Approve
     raise RequestError(f"request {sha256[:12]}: {_not_approved(state, sha256[:12])}")
 
 
-def _parse(text: str) -> ExtractRequest:
+def _parse(text: str) -> AnyRequest:
     try:
         return parse_request(text, subject="request")
     except SchemaError as error:

@@ -3,13 +3,15 @@
 It shares no code with what writes packages, only the field names of `schemas.manifest`.
 """
 
+from pipelines.verify.aggregate_verification import AggregateVerification
 from pipelines.verify.count import CountError, CountResult, count_learners
 from pipelines.verify.outcome import Check
 from pipelines.verify.package import UnreadablePackageError
 from pipelines.verify.union import UnionVerification, verify_union
-from pipelines.verify.verification import Verification, verify_package
+from pipelines.verify.verification import Verification, verify_microdata, verify_package
 
 __all__ = [
+    "AggregateVerification",
     "Check",
     "CountError",
     "CountResult",
@@ -17,6 +19,7 @@ __all__ = [
     "UnreadablePackageError",
     "Verification",
     "count_learners",
+    "verify_microdata",
     "verify_package",
     "verify_union",
 ]

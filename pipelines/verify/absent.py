@@ -5,7 +5,7 @@ The steward writes them down with `kohort release pseudonyms`, under the package
 
 import json
 import re
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
@@ -13,7 +13,7 @@ from typing import Final
 import polars as pl
 
 from pipelines.verify.outcome import Outcome, outcome, plural
-from pipelines.verify.package import Package, UnreadablePackageError
+from pipelines.verify.package import UnreadablePackageError
 from schemas.manifest import LEARNER_PATTERN
 
 _FORMAT: Final = "kohort-absent/1"
@@ -60,16 +60,24 @@ def read_absent(path: Path) -> Absent:
     return Absent(package, tuple(pseudonyms))
 
 
-def absent_learners(package: Package, absent: Absent) -> Outcome:
-    """No cell of any table is one of the pseudonyms."""
-    if absent.package != package.manifest.name:
+def absent_learners(
+    package: str, tables: Iterable[tuple[str, pl.DataFrame]], absent: Absent
+) -> Outcome:
+    """No cell of any table is one of the pseudonyms.
+
+    Args:
+        package: its name.
+        tables: the name of each table, and all of it that is text, as text.
+        absent: whom it must not show.
+    """
+    if absent.package != package:
         return _unchecked("the pseudonyms are those of another package")
     if absent.pseudonyms is None:
         return _unchecked("the key of this package was destroyed")
     if not absent.pseudonyms:
         return _unchecked("the file holds no pseudonym")
     return outcome(
-        _shown(package, list(absent.pseudonyms)),
+        _shown(tables, list(absent.pseudonyms)),
         f"none of {plural(len(absent.pseudonyms), 'pseudonym')} of the learner",
     )
 
@@ -78,13 +86,12 @@ def _unchecked(why: str) -> Outcome:
     return Outcome(ok=False, detail=f"can't be checked: {why}")
 
 
-def _shown(package: Package, pseudonyms: list[str]) -> Iterator[str]:
-    for table in package.extract.tables:
-        # A column that can't be read as text can't be searched.
-        cells = table.select(*(c for c in table.frame.columns if c != table.learner))
+def _shown(tables: Iterable[tuple[str, pl.DataFrame]], pseudonyms: list[str]) -> Iterator[str]:
+    # A column that can't be read as text can't be searched.
+    for name, cells in tables:
         rows = cells.filter(pl.any_horizontal(pl.all().is_in(pseudonyms))).height
         if rows:
-            yield f"{plural(rows, 'row')} of the learner in {table.resource.name}"
+            yield f"{plural(rows, 'row')} of the learner in {name}"
 
 
 def _is_pseudonym(value: object) -> bool:

@@ -1,11 +1,23 @@
 """Check of the package against what the steward approved."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
+from typing import TypeVar
 
 from pipelines.verify.outcome import Outcome, outcome
 from pipelines.verify.package import UnreadablePackageError
-from schemas.manifest import LEARNER_KEY, Approval, Manifest, ManifestError, Promise, parse_approval
+from schemas.manifest import (
+    LEARNER_KEY,
+    AggregateApproval,
+    Approval,
+    Manifest,
+    ManifestError,
+    Promise,
+    parse_aggregate_approval,
+    parse_approval,
+)
+
+_T = TypeVar("_T")
 
 _COMPARED = (
     "release_type",
@@ -27,8 +39,21 @@ def read_approval(path: Path) -> Approval:
     Raises:
         UnreadablePackageError: it is missing, or no approval.
     """
+    return _read(path, parse_approval)
+
+
+def read_aggregate_approval(path: Path) -> AggregateApproval:
+    """The approval of an aggregate release in this file.
+
+    Raises:
+        UnreadablePackageError: it is missing, or no such approval.
+    """
+    return _read(path, parse_aggregate_approval)
+
+
+def _read(path: Path, parse: Callable[[str], _T]) -> _T:
     try:
-        return parse_approval(path.read_text(encoding="utf-8"))
+        return parse(path.read_text(encoding="utf-8"))
     except OSError as error:
         raise UnreadablePackageError(f"{path}: can't be read ({error.strerror})") from None
     except UnicodeDecodeError:

@@ -2,14 +2,20 @@
 
 import hashlib
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from functools import partial
 from pathlib import Path
+from typing import TypeAlias
 
 import polars as pl
 
+from pipelines.verify.aggregate import CellPackage, Cells
 from pipelines.verify.outcome import Outcome, outcome, plural
 from pipelines.verify.package import Package, Table
 from schemas.manifest import CHECKSUMS_NAME, MANIFEST_NAME
+
+AnyPackage: TypeAlias = Package | CellPackage
+"""Whatever is in it, a package is files that its manifest speaks of."""
 
 _LINE = re.compile(r"(?P<digest>[0-9a-f]{64}) [ *](?P<path>.+)")
 _ARROW_TYPES = "ARROW:schema"
@@ -18,7 +24,19 @@ _FORMULA_START = r"^[=+\-@\t\r']"
 """A spreadsheet reads a cell that starts so as a formula; the apostrophe is the escape itself."""
 
 
-def checksums(package: Package) -> Outcome:
+def file_checks(package: AnyPackage) -> list[tuple[str, Callable[[], Outcome]]]:
+    """The checks of what any package consists of, by name."""
+    checks: list[tuple[str, Callable[[], Outcome]]] = [
+        ("checksums", partial(checksums, package)),
+        ("known-files", partial(only_known_files, package)),
+        ("parquet-footers", partial(parquet_footers, package)),
+    ]
+    if any(resource.csv_path for resource in package.manifest.resources):
+        checks.append(("csv", partial(csv_equals_parquet, package)))
+    return checks
+
+
+def checksums(package: AnyPackage) -> Outcome:
     """`checksums.sha256` (the format of sha256sum) covers every other file, and every file agrees.
 
     So do the size and the hash that the manifest states for each table.
@@ -26,7 +44,7 @@ def checksums(package: Package) -> Outcome:
     return outcome(_checksum_faults(package), f"{plural(len(package.files) - 1, 'file')} agree")
 
 
-def _checksum_faults(package: Package) -> Iterator[str]:
+def _checksum_faults(package: AnyPackage) -> Iterator[str]:
     if CHECKSUMS_NAME not in package.files:
         yield f"no {CHECKSUMS_NAME}"
         return
@@ -63,7 +81,7 @@ def _sha256(path: Path) -> str:
         return hashlib.file_digest(file, "sha256").hexdigest()
 
 
-def only_known_files(package: Package) -> Outcome:
+def only_known_files(package: AnyPackage) -> Outcome:
     """Every file is a table that the manifest lists, or a document of the package format.
 
     A file that no promise covers could hold anything.
@@ -84,7 +102,7 @@ def only_known_files(package: Package) -> Outcome:
     return outcome(faults, plural(len(package.files), "file"))
 
 
-def parquet_footers(package: Package) -> Outcome:
+def parquet_footers(package: AnyPackage) -> Outcome:
     """No Parquet file carries metadata of its own beside the types of its columns."""
     notes = {
         resource.path: pl.read_parquet_metadata(package.root / resource.path).keys()
@@ -94,15 +112,22 @@ def parquet_footers(package: Package) -> Outcome:
     return outcome(_about(noted, "with notes in its footer"), "types only")
 
 
-def csv_equals_parquet(package: Package) -> Outcome:
-    """Each CSV file holds the rows of its Parquet file, in their order, formulas neutralized."""
-    tables = [table for table in package.extract.tables if table.resource.csv_path is not None]
-    faults = [fault for table in tables for fault in _csv_faults(package.root, table)]
-    return outcome(faults, f"{plural(len(tables), 'table')} equal")
+def csv_equals_parquet(package: AnyPackage) -> Outcome:
+    """Each CSV file holds the rows of its Parquet file, in their order.
+
+    Text that a spreadsheet would run as a formula is neutralized; numbers stand as they are, and a
+    null as an empty cell.
+    """
+    faults: list[str] = []
+    tables = 0
+    for table in package.tables:
+        if table.resource.csv_path is not None:
+            tables += 1
+            faults += _csv_faults(package.root, table.resource.csv_path, table)
+    return outcome(faults, f"{plural(tables, 'table')} equal")
 
 
-def _csv_faults(root: Path, table: Table) -> Iterator[str]:
-    path = str(table.resource.csv_path)
+def _csv_faults(root: Path, path: str, table: Table | Cells) -> Iterator[str]:
     if not (root / path).is_file():
         yield f"{path} is missing"
         return
@@ -118,16 +143,37 @@ def _csv_faults(root: Path, table: Table) -> Iterator[str]:
         yield f"{path} can't be read as CSV"
         return
     names = pl.DataFrame([[name] for name in table.text.columns], orient="col")
-    cell = pl.all()
-    neutral = pl.when(cell.str.contains(_FORMULA_START)).then(pl.lit("'") + cell).otherwise(cell)
-    expected = table.text.select(neutral.name.keep())
+    expected = _neutralized(table)
     if cells.width != expected.width or cells.height != expected.height + 1:
         yield f"{path} has another number of rows or columns than its Parquet file"
         return
+    types = {
+        cell: table.frame.schema[name]
+        for cell, name in zip(cells.columns, table.text.columns, strict=True)
+        if name in table.numbers
+    }
     expected.columns = names.columns = cells.columns
+    found = pl.concat([cells.head(1), _canonical(cells.slice(1), types)])
     different = sum(
-        int(cells[name].ne_missing(pl.concat([names[name], expected[name]])).sum())
-        for name in cells.columns
+        int(found[name].ne_missing(pl.concat([names[name], expected[name]])).sum())
+        for name in found.columns
     )
     if different:
         yield f"{path} differs from its Parquet file in {plural(different, 'cell')}"
+
+
+def _neutralized(table: Table | Cells) -> pl.DataFrame:
+    """The cells as text, those that start like a formula with an apostrophe in front."""
+    cell = pl.all().exclude(table.numbers)
+    neutral = pl.when(cell.str.contains(_FORMULA_START)).then(pl.lit("'") + cell).otherwise(cell)
+    return table.text.with_columns(neutral.name.keep())
+
+
+def _canonical(cells: pl.DataFrame, types: Mapping[str, pl.DataType]) -> pl.DataFrame:
+    """Numbers as polars writes them, however the file does; what is none is told by a `?`."""
+    return cells.with_columns(
+        pl.when(pl.col(name) != "").then(
+            pl.col(name).cast(number, strict=False).cast(pl.String).fill_null("?")
+        )
+        for name, number in types.items()
+    )

@@ -1,14 +1,16 @@
 """A package as it lies on disk, read once: its manifest, its tables, the names of its files."""
 
 import os
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TypeVar
 
 import polars as pl
 
 from pipelines.verify.outcome import CannotRunError
 from schemas.manifest import (
+    AGGREGATE,
     ITEM,
     MANIFEST_NAME,
     Manifest,
@@ -16,7 +18,10 @@ from schemas.manifest import (
     Promise,
     Resource,
     parse_manifest,
+    release_type_of,
 )
+
+_T = TypeVar("_T")
 
 
 class UnreadablePackageError(Exception):
@@ -41,7 +46,12 @@ class Table:
     @classmethod
     def of(cls, resource: Resource, frame: pl.DataFrame) -> "Table":
         """The table of a frame as written."""
-        return cls(resource, frame, pl.DataFrame(list(_texts(frame))))
+        return cls(resource, frame, as_text(frame))
+
+    @property
+    def numbers(self) -> tuple[str, ...]:
+        """The columns of numbers: none, for whatever a column holds, it must be text."""
+        return ()
 
     @property
     def learner(self) -> str:
@@ -60,6 +70,11 @@ class Table:
             name = self.resource.name
             raise CannotRunError(f"{name} has no readable column {', '.join(absent)}")
         return self.text.select(wanted)
+
+
+def as_text(frame: pl.DataFrame) -> pl.DataFrame:
+    """Every column as strings; one that can't be read so is left out."""
+    return pl.DataFrame(list(_texts(frame)))
 
 
 def _texts(frame: pl.DataFrame) -> Iterator[pl.Series]:
@@ -106,7 +121,7 @@ class Extract:
 
 @dataclass(frozen=True, slots=True)
 class Package:
-    """A package on disk.
+    """A package of microdata on disk.
 
     Attributes:
         root: the folder.
@@ -120,21 +135,107 @@ class Package:
     manifest: Manifest
     extract: Extract
 
+    @property
+    def tables(self) -> tuple[Table, ...]:
+        """What it releases, table by table."""
+        return self.extract.tables
 
-def open_package(root: Path) -> Package:
-    """Read a package.
+    def searched(self) -> Iterator[tuple[str, pl.DataFrame]]:
+        """The name of each table, and all of it as text.
+
+        Raises:
+            CannotRunError: a table has no readable learners.
+        """
+        for table in self.tables:
+            others = (name for name in table.frame.columns if name != table.learner)
+            yield table.resource.name, table.select(*others)
+
+
+@dataclass(frozen=True, slots=True)
+class Folder:
+    """A folder that holds a manifest, not yet understood.
+
+    Attributes:
+        root: where it is.
+        files: every file below it, as `/`-separated paths, sorted.
+        manifest: the text of `datapackage.json`.
+    """
+
+    root: Path
+    files: tuple[str, ...]
+    manifest: str
+
+    @property
+    def is_aggregate(self) -> bool:
+        """Whether it says that it holds noisy figures about groups, and no microdata.
+
+        Raises:
+            UnreadablePackageError: it says nothing of the kind.
+        """
+        return self.parsed(release_type_of) == AGGREGATE
+
+    def parsed(self, parse: Callable[[str], _T]) -> _T:
+        """What the manifest means.
+
+        Raises:
+            UnreadablePackageError: it is none.
+        """
+        try:
+            return parse(self.manifest)
+        except ManifestError as error:
+            raise UnreadablePackageError(f"{self.root / MANIFEST_NAME}: {error}") from None
+
+    def frame(self, file: str) -> pl.DataFrame:
+        """The Parquet file of this path.
+
+        Raises:
+            UnreadablePackageError: it is missing, or no Parquet file.
+        """
+        path = self.root / file
+        if file not in self.files:
+            raise UnreadablePackageError(f"{path}: not found; the manifest lists it")
+        try:
+            # A path is one file, whatever `*`, `[` or `=` a folder of the user has in its name.
+            return pl.read_parquet(path, glob=False, hive_partitioning=False)
+        except OSError as error:
+            raise UnreadablePackageError(f"{path}: can't be read ({error.strerror})") from None
+        except (pl.exceptions.PolarsError, pl.exceptions.PanicException):
+            raise UnreadablePackageError(f"{path}: expected a readable Parquet file") from None
+
+
+def read_folder(root: Path) -> Folder:
+    """Look into the folder of a package of any kind.
 
     Raises:
-        UnreadablePackageError: no folder, no manifest of this format, a table that is missing or
-            no Parquet file, or anything in the folder that is no plain file.
+        UnreadablePackageError: no folder, no manifest in it, or anything that is no plain file.
     """
     try:
         files = tuple(sorted(_plain_files(root)))
-        manifest = _manifest(root, files)
-        tables = tuple(_table(root, resource, files) for resource in manifest.resources)
+        return Folder(root, files, _manifest(root, files))
     except OSError as error:
         raise UnreadablePackageError(f"{root}: can't be read ({error.strerror})") from None
-    return Package(root, files, manifest, Extract(manifest.promise, tables))
+
+
+def open_package(root: Path) -> Package:
+    """Read a package of microdata.
+
+    Raises:
+        UnreadablePackageError: no folder, no manifest of this format, a package of another kind, a
+            table that is missing or no Parquet file, or anything in the folder that is no plain
+            file.
+    """
+    return read_microdata(read_folder(root))
+
+
+def read_microdata(folder: Folder) -> Package:
+    """Read the package of microdata that a folder holds; as `open_package`."""
+    if folder.is_aggregate:
+        raise UnreadablePackageError(
+            f"{folder.root}: an aggregate package; expected one of microdata"
+        )
+    manifest = folder.parsed(parse_manifest)
+    tables = tuple(Table.of(one, folder.frame(one.path)) for one in manifest.resources)
+    return Package(folder.root, folder.files, manifest, Extract(manifest.promise, tables))
 
 
 def _plain_files(root: Path) -> Iterator[str]:
@@ -155,25 +256,11 @@ def _refuse(error: OSError) -> None:
     raise error
 
 
-def _manifest(root: Path, files: tuple[str, ...]) -> Manifest:
+def _manifest(root: Path, files: tuple[str, ...]) -> str:
     path = root / MANIFEST_NAME
     if MANIFEST_NAME not in files:
         raise UnreadablePackageError(f"{path}: not found; expected the folder of a package")
     try:
-        return parse_manifest(path.read_text(encoding="utf-8"))
+        return path.read_text(encoding="utf-8")
     except UnicodeDecodeError:
         raise UnreadablePackageError(f"{path}: expected UTF-8") from None
-    except ManifestError as error:
-        raise UnreadablePackageError(f"{path}: {error}") from None
-
-
-def _table(root: Path, resource: Resource, files: tuple[str, ...]) -> Table:
-    path = root / resource.path
-    if resource.path not in files:
-        raise UnreadablePackageError(f"{path}: not found; the manifest lists it")
-    try:
-        # A path is one file, whatever `*`, `[` or `=` a folder of the user has in its name.
-        frame = pl.read_parquet(path, glob=False, hive_partitioning=False)
-    except (pl.exceptions.PolarsError, pl.exceptions.PanicException):
-        raise UnreadablePackageError(f"{path}: expected a readable Parquet file") from None
-    return Table.of(resource, frame)

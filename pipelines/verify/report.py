@@ -4,40 +4,66 @@ from collections.abc import Sequence
 from dataclasses import asdict
 from typing import Any
 
+from pipelines.verify.aggregate_verification import AggregateVerification
 from pipelines.verify.count import CountResult
-from pipelines.verify.outcome import Check
+from pipelines.verify.outcome import Check, plural
+from pipelines.verify.promise import millionths, scientific
 from pipelines.verify.union import UnionVerification
 from pipelines.verify.verification import Verification
 
+_NOISE_SELF_DECLARED = (
+    "note: noise, bounds and roles are self-declared; hold them against --approval FILE"
+)
 _SELF_DECLARED = "note: roles, k and bounds are self-declared; hold them against --approval FILE"
 
 
-def verification_json(verification: Verification) -> dict[str, Any]:
+def verification_json(found: Verification | AggregateVerification) -> dict[str, Any]:
     """The object that `--json` prints for a package."""
+    privacy = {}
+    if isinstance(found, AggregateVerification):
+        privacy["privacy"] = asdict(found.promise.privacy)
     return {
-        "ok": verification.ok,
-        "release_type": verification.release_type,
-        "k_promised": verification.k_promised,
-        "k_found": verification.k_found,
-        "checks": [asdict(check) for check in verification.checks],
+        "ok": found.ok,
+        "release_type": found.release_type,
+        "k_promised": found.k_promised,
+        "k_found": found.k_found,
+        **privacy,
+        "checks": [asdict(check) for check in found.checks],
     }
 
 
-def verification_table(verification: Verification) -> str:
+def verification_table(found: Verification | AggregateVerification) -> str:
     """One line a check, and what it comes to."""
-    promise = verification.promise
-    found = "none" if verification.k_found is None else verification.k_found
+    if isinstance(found, AggregateVerification):
+        lines, note = _aggregate_lines(found), _NOISE_SELF_DECLARED
+    else:
+        lines, note = _microdata_lines(found), _SELF_DECLARED
+    lines += ["", *_check_lines(found.checks)]
+    return "\n".join(lines if found.approved else [*lines, note])
+
+
+def _microdata_lines(found: Verification) -> list[str]:
+    promise = found.promise
+    smallest = "none" if found.k_found is None else found.k_found
     project = "" if promise.project is None else f" of {promise.project}"
-    lines = [
+    return [
         f"{promise.release_type}, {promise.access} access",
         f"{promise.pseudonym_scope} scope{project}, m = {promise.m}",
-        f"k promised {promise.k}, smallest class found {found}",
-        "",
-        *_check_lines(verification.checks),
+        f"k promised {promise.k}, smallest class found {smallest}",
     ]
-    if not verification.approved:
-        lines.append(_SELF_DECLARED)
-    return "\n".join(lines)
+
+
+def _aggregate_lines(found: AggregateVerification) -> list[str]:
+    promise, privacy = found.promise, found.promise.privacy
+    spent = f"rho {millionths(privacy.micro_rho)}"
+    if privacy.micro_epsilon is not None:
+        spent = f"epsilon {millionths(privacy.micro_epsilon)}"
+    draws = plural(len(promise.measurements), "draw")
+    return [
+        f"{found.release_type}, {promise.access} access, of the family {promise.family}",
+        f"{spent}, delta {scientific(privacy.atto_delta)}: with and without one learner",
+        f"{draws} of noise, {plural(found.cells, 'cell')}",
+    ]
 
 
 def union_json(union: UnionVerification) -> dict[str, Any]:

@@ -9,7 +9,7 @@ from pandera.config import ValidationDepth, config_context
 from pandera.errors import SchemaErrorReason, SchemaErrors
 
 from pipelines.verify.outcome import Outcome, outcome, plural
-from pipelines.verify.package import Extract, Table
+from pipelines.verify.package import Extract
 from schemas.manifest import (
     ITEM,
     LEARNER_COURSE_GRAIN,
@@ -49,33 +49,43 @@ def released_schema(resource: Resource) -> pa.DataFrameSchema:
 
 
 def schema_faults(extract: Extract) -> SchemaFaults:
-    """Hold every table against its schema.
-
-    Pandera's own messages hold cells, and PANDERA_VALIDATION_ENABLED=False turns it off: so they
-    are translated to columns and counts, and the context switches it on whatever is set outside.
-    """
+    """Hold every table against its schema."""
     faults = SchemaFaults()
     for table in extract.tables:
-        with config_context(
-            validation_enabled=True, validation_depth=ValidationDepth.SCHEMA_AND_DATA
-        ):
-            try:
-                released_schema(table.resource).validate(table.frame, lazy=True)
-            except SchemaErrors as error:
-                for fault in error.schema_errors:
-                    _translate(table, fault.reason_code, fault.schema, fault.failure_cases, faults)
+        hold_against(released_schema(table.resource), table.resource.name, table.frame, faults)
     return faults
 
 
+def hold_against(
+    schema: pa.DataFrameSchema, name: str, frame: pl.DataFrame, faults: SchemaFaults
+) -> None:
+    """Add what a table breaks of its schema.
+
+    Pandera's own messages hold cells, and PANDERA_VALIDATION_ENABLED=False turns it off: so they
+    are translated to columns and counts, and the context switches it on whatever is set outside.
+
+    Args:
+        schema: strict and ordered.
+        name: of the table.
+        frame: the table as written.
+        faults: to add to.
+    """
+    with config_context(validation_enabled=True, validation_depth=ValidationDepth.SCHEMA_AND_DATA):
+        try:
+            schema.validate(frame, lazy=True)
+        except SchemaErrors as error:
+            for fault in error.schema_errors:
+                _translate(name, fault.reason_code, fault.schema, fault.failure_cases, faults)
+
+
 def _translate(
-    table: Table,
+    name: str,
     reason: SchemaErrorReason | None,
     schema: object,
     cases: object,
     faults: SchemaFaults,
 ) -> None:
     """Sort one of Pandera's errors into the three checks, leaving its values behind."""
-    name = table.resource.name
     column = f"{name}.{getattr(schema, 'name', None)}"
     count = cases.height if isinstance(cases, pl.DataFrame) else 1
     if reason is SchemaErrorReason.SERIES_CONTAINS_NULLS:
@@ -83,7 +93,7 @@ def _translate(
     elif reason is SchemaErrorReason.DATAFRAME_CHECK:
         faults.domains.append(f"{column}: {plural(count, 'row')} outside the closed domain")
     elif reason is SchemaErrorReason.WRONG_DATATYPE:
-        faults.columns.append(f"{column}: not of type string")
+        faults.columns.append(f"{column}: not of type {_type_of(schema)}")
     elif reason is SchemaErrorReason.COLUMN_NOT_IN_DATAFRAME:
         faults.columns.append(f"{name}.{cases}: missing")
     elif reason is SchemaErrorReason.COLUMN_NOT_IN_SCHEMA:
@@ -92,6 +102,10 @@ def _translate(
         faults.columns.append(f"{name}: columns in another order than the manifest's")
     else:
         faults.domains.append(f"{column}: could not be checked")
+
+
+def _type_of(schema: object) -> str:
+    return str(getattr(schema, "dtype", None)).lower()
 
 
 def pseudonym_shape(extract: Extract) -> Outcome:

@@ -43,7 +43,7 @@ from pipelines.verify.groups import (
 from pipelines.verify.outcome import CannotRunError, Check, Outcome, guarded, outcome, plural
 from pipelines.verify.package import Extract, open_package
 from pipelines.verify.shares import maximum_share
-from pipelines.verify.verification import verify_package
+from pipelines.verify.verification import verify_microdata
 from schemas.manifest import LEARNER_COURSE_GRAIN, LINKED, ItemKnowledge
 
 _Run = Callable[[], Outcome]
@@ -124,7 +124,7 @@ def _verify(extracts: Sequence[Extract], alone: Sequence[tuple[str, _Run]]) -> U
 
 
 def _holds_alone(path: Path) -> Outcome:
-    checks = verify_package(path).checks
+    checks = verify_microdata(path).checks
     failed = sum(not check.ok for check in checks)
     fault = f"{failed} of {len(checks)} checks fail; run `kohort verify` on this package"
     return outcome([fault] if failed else [], f"holds: all {len(checks)} checks")

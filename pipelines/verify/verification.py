@@ -6,13 +6,14 @@ from functools import cache, partial
 from pathlib import Path
 
 from pipelines.verify import anonymity, files, shape
-from pipelines.verify.absent import absent_learners, read_absent
-from pipelines.verify.approval import as_approved, read_approval
+from pipelines.verify.absent import Absent, absent_learners, read_absent
+from pipelines.verify.aggregate_verification import AggregateVerification, verify_cells
+from pipelines.verify.approval import as_approved, read_aggregate_approval, read_approval
 from pipelines.verify.closeness import t_closeness
 from pipelines.verify.diversity import l_diversity
 from pipelines.verify.groups import groupings
 from pipelines.verify.outcome import Check, Outcome, guarded, outcome
-from pipelines.verify.package import Extract, Package, open_package
+from pipelines.verify.package import Extract, Folder, read_folder, read_microdata
 from pipelines.verify.shares import maximum_share
 from schemas.manifest import SENSITIVE, Promise
 
@@ -56,26 +57,45 @@ class Verification:
 
 def verify_package(
     path: Path, approval: Path | None = None, absent: Path | None = None
-) -> Verification:
+) -> Verification | AggregateVerification:
     """Recompute every promise of the package in this folder from its written bytes.
 
     Args:
         path: the folder.
-        approval: what the steward approved, to hold roles, k, m, scope and bounds against.
+        approval: what the steward approved, to hold roles, k, m, scope and bounds against; of an
+            aggregate package its noise, too.
         absent: the pseudonyms of a learner who must not be in it.
 
     Raises:
-        UnreadablePackageError: the folder is no package that can be read, the approval none, or
-            the pseudonyms are none.
+        UnreadablePackageError: the folder is no package that can be read, the approval none of one
+            of its kind, or the pseudonyms are none.
     """
-    approved = read_approval(approval) if approval is not None else None
     missing = read_absent(absent) if absent is not None else None
-    package = open_package(path)
-    plan = [*_file_checks(package), *_extract_checks(package.extract)]
+    folder = read_folder(path)
+    if not folder.is_aggregate:
+        return _verify_folder(folder, approval, missing)
+    approved = read_aggregate_approval(approval) if approval is not None else None
+    return verify_cells(folder, approved, missing)
+
+
+def verify_microdata(path: Path, approval: Path | None = None) -> Verification:
+    """Recompute every promise of the package of microdata in this folder; as `verify_package`.
+
+    Raises:
+        UnreadablePackageError: the same, or a package of another kind.
+    """
+    return _verify_folder(read_folder(path), approval, None)
+
+
+def _verify_folder(folder: Folder, approval: Path | None, missing: Absent | None) -> Verification:
+    package = read_microdata(folder)
+    approved = read_approval(approval) if approval is not None else None
+    plan = [*files.file_checks(package), *_extract_checks(package.extract)]
     if approved is not None:
         plan.append(("approval", partial(as_approved, package.manifest, approved)))
     if missing is not None:
-        plan.append(("absent-learners", partial(absent_learners, package, missing)))
+        search = partial(absent_learners, package.manifest.name, package.searched(), missing)
+        plan.append(("absent-learners", search))
     return _run(package.extract, plan, approved=approved is not None)
 
 
@@ -94,17 +114,6 @@ def _run(extract: Extract, plan: list[tuple[str, _Run]], *, approved: bool) -> V
         checks=tuple(Check(name, o.ok, o.detail) for name, o in found),
         approved=approved,
     )
-
-
-def _file_checks(package: Package) -> list[tuple[str, _Run]]:
-    checks: list[tuple[str, _Run]] = [
-        ("checksums", partial(files.checksums, package)),
-        ("known-files", partial(files.only_known_files, package)),
-    ]
-    checks.append(("parquet-footers", partial(files.parquet_footers, package)))
-    if any(resource.csv_path for resource in package.manifest.resources):
-        checks.append(("csv", partial(files.csv_equals_parquet, package)))
-    return checks
 
 
 def _extract_checks(extract: Extract) -> list[tuple[str, _Run]]:

@@ -66,9 +66,9 @@ class Node:
         """An array of strings."""
         return tuple(node.text() for node in self.array())
 
-    def integer(self) -> int:
-        """An integer."""
-        if type(self.value) is not int or abs(self.value) > _LARGEST:
+    def integer(self, most: int = _LARGEST) -> int:
+        """An integer, at most so large either way."""
+        if type(self.value) is not int or abs(self.value) > most:
             raise self.expected("an integer")
         return self.value
 

@@ -32,14 +32,14 @@ LINKED: Final = "linked"
 """The pseudonym scope of a project, whose packages tell of the same learners."""
 
 _SCOPES = ("course", "release", LINKED)
-_ACCESS = ("controlled", "public")
+ACCESS = ("controlled", "public")
 _RECODINGS = ("global", "local")
-_SLUG = re.compile("[a-z0-9._-]+")
+SLUG = re.compile("[a-z0-9._-]+")
 _PROJECT_EXPECTED = "a-z, 0-9, . _ - under linked scope, and there only"
 _ROUNDING = 0.005
 """The suppressed share is rounded to 1%."""
 
-_SHA256 = re.compile("[0-9a-f]{64}")
+SHA256 = re.compile("[0-9a-f]{64}")
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,10 +100,10 @@ class Resource:
         names = [column.name for column in self.fields]
         keys = [column.name for column in self.fields if column.role == LEARNER_KEY]
         demand(
-            (_SLUG.fullmatch(self.name) is not None, "name", "a-z, 0-9, . _ -"),
+            (SLUG.fullmatch(self.name) is not None, "name", "a-z, 0-9, . _ -"),
             (is_inside(self.path), "path", "a path inside the package"),
             (self.size >= 0, "bytes", "a size"),
-            (_SHA256.fullmatch(self.sha256) is not None, "hash", "sha256: and 64 hex digits"),
+            (SHA256.fullmatch(self.sha256) is not None, "hash", "sha256: and 64 hex digits"),
             (self.grain in GRAINS, "grain", one_of(GRAINS)),
             (len(set(names)) == len(names), "schema.fields", "no column name twice"),
             (keys == [self.learner_key], "learnerKey", f"the one field of role {LEARNER_KEY}"),
@@ -176,7 +176,7 @@ class Promise:
             (_is_within(self.suppressed_share, limit), "suppression.share", within),
             (0 <= item_limit <= 1, "suppression.item_limit", "a share from 0 to 1"),
             (not course or not item_limit, "suppression.item_limit", "0 under course scope"),
-            (_is_head(self.audit_head), "audit_head", "64 hex digits"),
+            (is_head(self.audit_head), "audit_head", "64 hex digits"),
         )
 
 
@@ -195,8 +195,8 @@ class Manifest:
         names = [resource.name for resource in self.resources]
         paths = [p for r in self.resources for p in (r.path, r.csv_path) if p is not None]
         demand(
-            (_SLUG.fullmatch(self.name) is not None, "name", "a-z, 0-9, . _ -"),
-            (_is_utc(self.created), "created", "a moment in UTC, such as 2026-01-31T12:00:00Z"),
+            (SLUG.fullmatch(self.name) is not None, "name", "a-z, 0-9, . _ -"),
+            (is_utc(self.created), "created", "a moment in UTC, such as 2026-01-31T12:00:00Z"),
             (bool(self.resources), "resources", "at least one table"),
             (len(set(names)) == len(names), "resources", "no name twice"),
             (len(set(paths)) == len(paths), "resources", "no path twice"),
@@ -263,24 +263,25 @@ def _common_rules(value: Promise | Approval) -> list[tuple[bool, str, str]]:
         (value.m in get_args(ItemKnowledge), "m", '1, 2, 3 or "full"'),
         (value.pseudonym_scope in _SCOPES, "pseudonym_scope", one_of(_SCOPES)),
         (_is_project(value.project, value.pseudonym_scope), "project", _PROJECT_EXPECTED),
-        (value.access in _ACCESS, "access", one_of(_ACCESS)),
+        (value.access in ACCESS, "access", one_of(ACCESS)),
         (value.recoding in _RECODINGS, "recoding", one_of(_RECODINGS)),
         (all(0 < s <= 1 for s in shares.values()), "maximum_share", "shares above 0, at most 1"),
         (all(map(str.isprintable, columns)), "maximum_share, l, t", "printable columns"),
         (protected.keys() <= shares.keys(), "protected", "columns that have a maximum share"),
         (all(map(_are_values, protected.values())), "protected", "values, none of them twice"),
-        (_SHA256.fullmatch(value.request_sha256) is not None, "request_sha256", "64 hex digits"),
+        (SHA256.fullmatch(value.request_sha256) is not None, "request_sha256", "64 hex digits"),
     ]
 
 
 def _is_project(project: str | None, scope: str) -> bool:
     if project is None:
         return scope != LINKED
-    return scope == LINKED and _SLUG.fullmatch(project) is not None
+    return scope == LINKED and SLUG.fullmatch(project) is not None
 
 
-def _is_head(digest: str | None) -> bool:
-    return digest is None or _SHA256.fullmatch(digest) is not None
+def is_head(digest: str | None) -> bool:
+    """Whether this is the hash of an entry of an audit chain, or none is told."""
+    return digest is None or SHA256.fullmatch(digest) is not None
 
 
 def _are_values(labels: tuple[str, ...]) -> bool:
@@ -291,7 +292,8 @@ def _is_within(share: float | None, limit: float) -> bool:
     return share is None or 0 <= share <= limit + _ROUNDING
 
 
-def _is_utc(moment: str) -> bool:
+def is_utc(moment: str) -> bool:
+    """Whether this is a moment in UTC (ISO 8601)."""
     try:
         return datetime.fromisoformat(moment).utcoffset() == timedelta(0)
     except ValueError:

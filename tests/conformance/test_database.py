@@ -13,7 +13,7 @@ from alembic.config import Config
 from alembic.migration import MigrationContext
 from alembic.script import ScriptDirectory
 from click.testing import CliRunner
-from sqlalchemy import URL, MetaData, Table, func, insert, inspect, select, text
+from sqlalchemy import URL, MetaData, Table, delete, func, insert, inspect, select, text
 from sqlalchemy.exc import IntegrityError, SQLAlchemyError
 
 from pipelines.cli.database import database
@@ -21,7 +21,7 @@ from pipelines.errors import RegistryError
 from pipelines.governance import database as module
 from pipelines.governance import engines
 from pipelines.governance.audit import entries, verified, verify_chain
-from pipelines.governance.chain import head
+from pipelines.governance.chain import begin_chain, changing, head
 from pipelines.governance.database import (
     REVISIONS,
     create_registry,
@@ -32,10 +32,11 @@ from pipelines.governance.database import (
 )
 from pipelines.governance.engines import open_engine
 from pipelines.governance.sealing import ORIGIN
-from pipelines.governance.tables import Action, Base, RightsRecord
+from pipelines.governance.tables import Action, Base, Release, ReleaseEvent, RightsRecord
 from pipelines.people import EVERY_DUTY, Actor
 from pipelines.settings import create_workspace
 from tests.anyrow import any_row
+from tests.conformance.test_audit_chain import add_rows
 
 NOW = datetime(2026, 3, 1, 12, 30, 15, 250_000, tzinfo=UTC)
 ENGINEER = Actor("e.diaz@platform.example", "ediaz", EVERY_DUTY)
@@ -212,6 +213,87 @@ def test_what_governed_before_the_chain_is_sealed_by_it(registry_url):
             transaction.rollback()
 
 
+def lay_third_revision(url):
+    """A registry as of revision 0003: three rows a table, and a release with nulls."""
+    if url.get_backend_name() == "sqlite":
+        sqlite3.connect(url.database).close()
+    engine = open_engine(url)
+    with engine.begin() as connection:
+        command.upgrade(config_over(connection), "0003")
+        begin_chain(connection, NOW)
+    with changing(engine) as change:
+        for number in (1, 2, 3):
+            add_rows(change, number)
+        nulls = {"project": None, "item": None, "expires_on": None}
+        change.add(Release, any_row(Release.__table__, 4, without=("entry",)) | nulls)
+        change.record(ENGINEER, "first.three", "s", at=NOW)
+    return engine
+
+
+def null_k(engine):
+    """Add a release without k, m and recode, and its event."""
+    row = any_row(Release.__table__, 5, without=("entry", "k", "m", "recode"))
+    with changing(engine) as change:
+        change.add(Release, row)
+        event = any_row(ReleaseEvent.__table__, 5, without=("entry", "id"))
+        change.add(ReleaseEvent, event | {"release": row["id"]})
+        change.record(ENGINEER, "an.aggregate", "s", at=NOW)
+
+
+def orphan(connection):
+    """An event of a release that there is not."""
+    event = any_row(ReleaseEvent.__table__, 9) | {"release": "none"}
+    connection.execute(insert(ReleaseEvent), event)
+
+
+def parent(connection):
+    """A release goes, and what refers to it stays."""
+    connection.execute(delete(Release).where(Release.id == any_row(Release.__table__, 2)["id"]))
+
+
+@pytest.mark.parametrize("upgrade", ["by the command", "by opening"])
+def test_releases_outlive_the_third_upgrade(registry_url, upgrade):
+    """Rows, their seals, foreign keys and indexes stay; only then may k be null."""
+    engine = lay_third_revision(registry_url)
+    with pytest.raises(RegistryError, match=r"IntegrityError|NotNullViolation"):
+        null_k(engine)
+    tables = [t for t in Base.metadata.sorted_tables if t.name not in {"action", "chain_head"}]
+
+    def held():
+        with engine.connect() as connection:
+            return {
+                t.name: [
+                    tuple(row) for row in connection.execute(select(t).order_by(*t.primary_key))
+                ]
+                for t in tables
+            }
+
+    def indexes():
+        found = inspect(engine)
+        return {name: sorted(i["name"] for i in found.get_indexes(name)) for name in before}
+
+    before = held()
+    laid = indexes()
+    assert laid["release"] == ["ix_release_request"]
+    if upgrade == "by the command" or registry_url.get_backend_name() == "postgresql":
+        assert upgrade_registry(registry_url, actor=ENGINEER, at=NOW) == "0003"
+    engine = open_registry(registry_url)
+    assert (held(), indexes(), differences(engine)) == (before, laid, [])
+    for broken in (orphan, parent):
+        with pytest.raises(IntegrityError), engine.begin() as connection:
+            broken(connection)
+    null_k(engine)
+    audit = verify_chain(engine)
+    assert audit.broken is None
+    assert (audit.rows["release"], audit.rows["release_event"]) == (5, 4)
+    assert audit.rows["release_member"] == audit.rows["release_class"] == 3
+    with engine.connect() as connection, connection.begin() as transaction:
+        connection.execute(text("UPDATE release SET k = NULL WHERE k = 3"))
+        assert verified(connection).broken.entry == 1
+        transaction.rollback()
+    assert "release_before" not in inspect(engine).get_table_names()
+
+
 def test_an_upgrade_of_what_is_up_to_date_changes_nothing(registry, registry_url):
     """It may be run at any time."""
     assert upgrade_registry(registry_url, actor=ENGINEER, at=NOW) == REVISIONS[-1]
@@ -250,7 +332,7 @@ def test_a_registry_from_before_the_steps_is_recognized(tmp_path):
     assert differences(engine) == []
 
 
-@pytest.mark.parametrize("revision", ["0004", "9f1c2ab34d5e"])
+@pytest.mark.parametrize("revision", ["0005", "9f1c2ab34d5e"])
 def test_a_later_revision_is_refused(registry, registry_url, revision):
     """What a later kohort wrote is not touched."""
     with registry.begin() as connection:

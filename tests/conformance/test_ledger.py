@@ -6,7 +6,7 @@ from dataclasses import replace
 from datetime import UTC, date, datetime
 
 import pytest
-from sqlalchemy import func, select
+from sqlalchemy import func, select, text
 
 from anonymizer.dp.accounting import Cost
 from pipelines.errors import RegistryError, RequestError
@@ -19,6 +19,7 @@ from pipelines.governance.ledger import (
     Stored,
     as_subject,
     begin_reading,
+    charged_draws,
     commit,
     families_on_record,
     give_up,
@@ -725,6 +726,55 @@ def test_releases_that_no_budget_bounds(registry):
     found = statement(registry, policy(), "oulad")
     assert [one.id for one in found.unbounded] == ["1f00a3c2"]
     assert families_on_record(registry) == ["coursera", "oulad"]
+
+
+AGGREGATE = {"scope": "aggregate", "k": None, "m": None, "item": None, "recode": None}
+"""What makes a release on record one of aggregates."""
+
+
+def test_releases_of_aggregates(registry):
+    """Their charge bounds them: none is among those without; the same request gets it again."""
+    own = committed(registry, 1, family="oulad")
+    lay(registry, "reserved", "published", id=own.id, **AGGREGATE)
+    lay(registry, "reserved", "published")
+    found = statement(registry, policy(), "oulad")
+    assert [one.id for one in found.unbounded] == ["1f00a3c2"]
+    assert [one.id for one in found.charges] == [own.id]
+    again = replace(own, id="00000002")
+    assert reserve(registry, again, policy(), **BY) == Stored(own.id, RESULT)
+
+
+DRAWS = (
+    PlannedDraw("geometric", "7/2", l0=3, linf=1, norm="L1", cost=Cost.pure("1/3", 1e-15)),
+    PlannedDraw("geometric", "7/2", l0=3, linf=1, norm="L1", cost=Cost.pure(0.01)),
+    PlannedDraw("noisy-max", "1", l0=1, linf=2**62, norm="L1", cost=Cost.pure(0.02)),
+    PlannedDraw("discrete-gaussian", "250", l0=2, linf=9, norm="L2", cost=Cost.zcdp(0.02)),
+)
+"""In another order than that of names, scales or costs."""
+
+
+def test_the_draws_of_a_charge_are_read_back(registry):
+    """As they were planned and in that order, beside another charge's, whatever became of it."""
+    zcdp = policy('epsilon_per_family = 4.0\ndelta = 1e-9\nregime = "zcdp"')
+    reserve(registry, charge(1, draws=DRAWS), zcdp, **BY)
+    reserve(registry, charge(2, draws=DRAWS[::-1]), zcdp, **BY)
+    assert charged_draws(registry, "00000001") == DRAWS
+    give_up(registry, "00000002", reason="over", **BY)
+    assert charged_draws(registry, "00000002") == DRAWS[::-1]
+    with pytest.raises(RegistryError, match="there is none of this id"):
+        charged_draws(registry, "00000003")
+
+
+@pytest.mark.parametrize(
+    "change", ["norm = 'L3'", "scale = '14/4'", "l0 = 0", "micro_rho = -1", "mechanism = ' '"]
+)
+def test_draws_that_were_tampered_with_are_told(registry, change):
+    """In one line, and never as a draw."""
+    reserve(registry, charge(1), policy(), **BY)
+    with registry.begin() as connection:
+        connection.execute(text(f"UPDATE draw SET {change}"))
+    with pytest.raises(RegistryError, match=r"charge 00000001: .*no draw; see `kohort audit"):
+        charged_draws(registry, "00000001")
 
 
 BROKEN = [

@@ -10,7 +10,7 @@ from pydantic import BaseModel
 
 from anonymizer import closeness, diversity, metrics, models
 from pipelines.cli.anonymize import anonymize
-from schemas.request import ExtractRequest
+from schemas.request import MicrodataRequest
 
 TEXT = (Path(__file__).resolve().parents[2] / "docs" / "methods.md").read_text()
 SPANS = set(re.findall(r"`([^`]+)`", TEXT))
@@ -32,7 +32,7 @@ def test_every_name_exists(name):
 @pytest.mark.parametrize("key", KEYS)
 def test_every_request_key_exists(key):
     """A key in the tables is a field of a request."""
-    model = ExtractRequest
+    model = MicrodataRequest
     for name in key.split("."):
         assert issubclass(model, BaseModel)
         model = model.model_fields[name].annotation

@@ -2,6 +2,8 @@
 
 import pytest
 
+from tests.cells import ZCDP
+from tests.cells import build as build_cells
 from tests.forging import approve, build, promise_of
 
 
@@ -21,3 +23,15 @@ def release(tmp_path):
 def approval(tmp_path):
     """What was approved for the course-scoped package."""
     return approve(tmp_path / "approval.json", promise_of("course"))
+
+
+@pytest.fixture
+def pure(tmp_path):
+    """A valid package under a budget of epsilon."""
+    return build_cells(tmp_path / "pure")
+
+
+@pytest.fixture
+def zcdp(tmp_path):
+    """A valid package under a budget of rho."""
+    return build_cells(tmp_path / "zcdp", ZCDP)

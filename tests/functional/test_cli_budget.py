@@ -16,7 +16,7 @@ from pipelines.governance.ledger import begin_reading, commit, give_up, reserve
 from pipelines.governance.tables import AccountCeiling
 from pipelines.people import Duty
 from pipelines.settings import SourceSettings, create_workspace, find_workspace
-from tests.conformance.test_ledger import BY, MEI, RAY, RESULT, charge, lay
+from tests.conformance.test_ledger import AGGREGATE, BY, MEI, RAY, RESULT, charge, lay
 
 AHN, DIAZ = "ahn@here.example", "diaz@here.example"
 PEOPLE = {RAY: [Duty.RESEARCHER], AHN: [Duty.STEWARD], DIAZ: [Duty.ENGINEER]}
@@ -121,6 +121,17 @@ def test_what_no_budget_bounds(place, written, show):
         f"  1f00a3c2  no DP bound  2026-03-01  {RAY}  Completion by region",
         NO_JOINT_EPSILON,
     ]
+
+
+def test_an_aggregate_is_told_by_its_charge(place, written, show):
+    """What was published for a charge is no release without a bound."""
+    reserve(place[1], charge(1), written(PURE), **BY)
+    lay(place[1], "reserved", "published", id="00000001", **AGGREGATE)
+    told = show()
+    assert told.count("00000001") == 1
+    assert "no DP bound" not in told
+    (family,) = json.loads(show("--json"))["families"]
+    assert ([one["id"] for one in family["charges"]], family["no_dp_bound"]) == (["00000001"], [])
 
 
 def test_rho_is_told_as_epsilon_too(place, written, show):

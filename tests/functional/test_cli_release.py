@@ -3,7 +3,7 @@
 import json
 import subprocess
 import sys
-from dataclasses import replace
+from dataclasses import asdict, replace
 from datetime import UTC, datetime, timedelta
 
 import polars as pl
@@ -17,11 +17,13 @@ from pipelines.governance.chain import head
 from pipelines.governance.database import create_registry
 from pipelines.governance.releases import (
     MEMBER_SCHEMA,
+    NewAggregate,
     NewRelease,
     ReleaseState,
     published,
     release,
     reserve,
+    reserve_aggregate,
 )
 from pipelines.governance.rights import record_dataset_basis
 from pipelines.keys import release_key, store_release_key
@@ -58,6 +60,9 @@ NEW = NewRelease(
     created_at=NOW,
     expires_on=None,
 )
+OF_MICRODATA = {"scope", "project", "k", "m", "item", "frozen_text"}
+CELLS = {name: cell for name, cell in asdict(NEW).items() if name not in OF_MICRODATA}
+COUNTS = NewAggregate(**CELLS | {"id": "a0000001"})
 MEMBERS = pl.DataFrame([(DIGEST, "AAA", 0)], schema=MEMBER_SCHEMA, orient="row")
 
 
@@ -82,13 +87,24 @@ def place(tmp_path):
 
 
 @pytest.fixture
-def lay(place, tmp_path):
-    """Publish a release, with its key and the workspace's copy of its package."""
-    root, registry = place
+def copied(place, tmp_path):
+    """Give the workspace a copy of a package, which is empty."""
+    root, _ = place
     for name in ("package", "steward"):
         (tmp_path / name).mkdir()
     (tmp_path / "package" / "checksums.sha256").write_text("")
     sha256 = package_digest(tmp_path / "package")
+
+    def copied(identity):
+        keep(root, identity, tmp_path / "package", tmp_path / "steward", package_sha256=sha256)
+
+    return copied
+
+
+@pytest.fixture
+def lay(place, copied):
+    """Publish a release, with its key and the workspace's copy of its package."""
+    root, registry = place
 
     def lay(**changes):
         new = replace(NEW, **changes)
@@ -96,9 +112,23 @@ def lay(place, tmp_path):
                 actor=STEWARD, at=NOW)  # fmt: skip
         published(registry, new.id, seen=head(registry), actor=STEWARD, at=NOW, supersedes=[])
         store_release_key(root, new.id, bytes(32))
-        keep(root, new.id, tmp_path / "package", tmp_path / "steward", package_sha256=sha256)
+        copied(new.id)
 
     return lay
+
+
+@pytest.fixture
+def lay_aggregate(place, copied):
+    """Publish a release of aggregates, with the workspace's copy of its package."""
+    _, registry = place
+
+    def lay_aggregate(**changes):
+        new = replace(COUNTS, **changes)
+        reserve_aggregate(registry, new, seen=head(registry), actor=STEWARD, at=NOW)
+        published(registry, new.id, seen=head(registry), actor=STEWARD, at=NOW, supersedes=[])
+        copied(new.id)
+
+    return lay_aggregate
 
 
 @pytest.fixture
@@ -148,6 +178,80 @@ def test_show(run, lay):
     assert (found["state"], found["k"], found["outstanding"]) == ("served", 5, [RAY])
     assert [event["kind"] for event in found["events"]] == ["reserved", "published"]
     assert not found.keys() & {"inputs_sha256", "recode", "members"}
+
+
+def test_an_aggregate_is_told_as_such(run, lay, lay_aggregate):
+    """Neither k nor pseudonyms are told of it, for it has none; microdata is told apart."""
+    lay_aggregate()
+    told = run("show", "a0", by=RAY).output
+    assert "\npromise: aggregate, controlled; its cost: kohort budget show --family oulad\n" in told
+    assert not any(word in told for word in ("k =", "m =", "pseudonyms", "None"))
+    found = json.loads(run("show", "a0", "--json", by=RAY).output)
+    assert (found["type"], found["family"]) == ("aggregate", "oulad")
+    assert [found[name] for name in ("k", "m", "item", "project", "pseudonyms")] == [None] * 5
+    assert found["key_destroyed"] is False
+
+
+def test_the_list_tells_kinds_apart(run, lay, lay_aggregate):
+    """Microdata and aggregates, in lines and as objects."""
+    lay()
+    lay_aggregate()
+    lines = run("list", by=RAY).output.splitlines()
+    assert sorted((line.split()[0], line.split()[4]) for line in lines) == [
+        ("1f00a3c2", "microdata"),
+        ("a0000001", "aggregate"),
+    ]
+    found = json.loads(run("list", "--json", by=RAY).output)["releases"]
+    assert {one["id"]: one["type"] for one in found} == {
+        "1f00a3c2": "microdata",
+        "a0000001": "aggregate",
+    }
+
+
+def test_an_aggregate_is_recalled(run, lay_aggregate, place):
+    """What it cost stays charged, whoever confirms; the copy is gone."""
+    root, registry = place
+    lay_aggregate()
+    assert stored(root, "a0000001") is not None
+    told = run("recall", "a0", "--reason", "wrong columns").output
+    assert "what it cost stays charged; these have not confirmed yet:" in told
+    assert f"{RAY}: kohort release confirm a0000001 --recipient {RAY}" in told
+    assert stored(root, "a0000001") is None
+    told = run("confirm", "a0", "--recipient", RAY).output
+    assert "everybody has confirmed: what it cost stays charged" in told
+    assert not release(registry, "a0000001").live
+
+
+def test_a_public_aggregate_is_recalled(run, lay_aggregate):
+    """No gate counts it: nobody is told so."""
+    lay_aggregate(access="public")
+    told = run("recall", "a0", "--reason", "wrong").output
+    assert "public: anybody may have it, so nobody can confirm" in told
+    assert "counts" not in told
+
+
+def test_an_aggregate_expires(run, lay_aggregate, place):
+    """As microdata does."""
+    lay_aggregate(expires_on=YESTERDAY)
+    assert "has expired" in run("expire").output
+    assert release(place[1], "a0000001").state == "expired"
+    assert stored(place[0], "a0000001") is None
+
+
+@pytest.mark.parametrize(
+    ("words", "told"),
+    [
+        (["share", "a0", MEI], "have ADDRESS ask with a request of his own"),
+        (["destroy-key", "a0", "--reason", "over"], "so no key to destroy"),
+        (["pseudonyms", "a0", "--learner-id", "-", "--out", "absent.json"], "it shows nobody"),
+    ],
+)
+def test_what_an_aggregate_has_not(run, lay_aggregate, words, told):
+    """One line, before a learner's id is read."""
+    lay_aggregate()
+    refused = run(*words)
+    assert (refused.exit_code, refused.output.count("\n")) == (7, 1)
+    assert told in refused.output
 
 
 def test_recall_and_confirm(run, lay, place):

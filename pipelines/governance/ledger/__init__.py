@@ -4,6 +4,7 @@ A build charges all that it will draw before it reads a row (`reserve`), records
 read (`begin_reading`), and then what came of it (`commit`, `give_up`).
 """
 
+from pipelines.governance.ledger.draws import charged_draws
 from pipelines.governance.ledger.reserving import reserve
 from pipelines.governance.ledger.statement import (
     AccountStatement,
@@ -48,6 +49,7 @@ __all__ = [
     "Stored",
     "as_subject",
     "begin_reading",
+    "charged_draws",
     "commit",
     "families_on_record",
     "give_up",

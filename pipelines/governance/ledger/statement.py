@@ -91,7 +91,8 @@ class FamilyStatement:
         accounts: the family's, and those that the policy sets a ceiling for; none before the first
             charge where nothing is granted.
         charges: oldest first.
-        unbounded: the live releases without a charge: microdata, which no budget bounds.
+        unbounded: the live releases without a charge: microdata, which no budget bounds. Of
+            aggregates each has one.
     """
 
     family: str

@@ -14,6 +14,7 @@ from pipelines.governance.releases.recording import (
     published,
     refuse_later_rights,
     reserve,
+    reserve_aggregate,
 )
 from pipelines.governance.releases.registry import (
     MEMBER_SCHEMA,
@@ -26,6 +27,7 @@ from pipelines.governance.releases.registry import (
     served_for,
 )
 from pipelines.governance.releases.state import (
+    NewAggregate,
     NewRelease,
     ReleaseHappening,
     ReleaseState,
@@ -34,6 +36,7 @@ from pipelines.governance.releases.state import (
 
 __all__ = [
     "MEMBER_SCHEMA",
+    "NewAggregate",
     "NewRelease",
     "ReleaseHappening",
     "ReleaseState",
@@ -53,6 +56,7 @@ __all__ = [
     "releases",
     "releases_of",
     "reserve",
+    "reserve_aggregate",
     "served_again",
     "served_for",
     "share",

@@ -137,9 +137,10 @@ def share(
 
     Raises:
         RoleError: the actor is no steward.
-        RegistryError: the release is not served, or public, or past its last day, or he has it
-            already; its request is not approved where it must be, or was taken back; or a learner
-            in it does not permit by now that it goes to him; or the key was rotated since.
+        RegistryError: the release is not served, or public, or past its last day, or an aggregate,
+            which is charged to its researcher; or he has it already; its request is not approved
+            where it must be, or was taken back; or a learner in it does not permit by now that it
+            goes to him; or the key was rotated since.
         RequestError: the policy doesn't admit him, or the purpose; or he is elsewhere than the
             researcher.
     """
@@ -191,12 +192,16 @@ def destroy_key(
 
     Raises:
         RoleError: the actor is no steward.
-        RegistryError: the release has not ended, has no key of its own, its key is destroyed, or
-            no reason is given.
+        RegistryError: the release has not ended, has no key (an aggregate) or none of its own, its
+            key is destroyed, or no reason is given.
     """
     said = stated_reason(reason)
     with _stewarding(engine, actor) as change:
         found = only(change.connection, id_prefix)
+        if found.is_aggregate:
+            raise RegistryError(
+                f"release {found.id} is an aggregate: it has no pseudonyms, so no key to destroy"
+            )
         if found.state not in ENDED:
             raise RegistryError(
                 f"release {found.id} is {found.state}; its key serves rights requests until it has "
@@ -228,6 +233,11 @@ def _demand_shareable(
         raise RegistryError(f"release {found.id} is public; anybody may have it already")
     if found.is_past(at.date()):
         raise RegistryError(f"release {found.id} is past its last day; `kohort release expire`")
+    if found.is_aggregate:
+        raise RegistryError(
+            f"release {found.id} is an aggregate: what it tells was charged to its researcher's "
+            "account alone; have ADDRESS ask with a request of his own, which is charged to his"
+        )
     step = connection.execute(
         select(RequestEvent.kind, RequestEvent.policy_sha256)
         .where(RequestEvent.request == found.request)

@@ -17,8 +17,14 @@ from pipelines.governance.chain import Head, changing
 from pipelines.governance.database import translated
 from pipelines.governance.key_events import key_created, key_destroyed
 from pipelines.governance.releases.registry import MEMBER_SCHEMA, happened, only, statuses
-from pipelines.governance.releases.state import Kind, NewRelease, ReleaseState
-from pipelines.governance.tables import Action, Release, ReleaseClass, ReleaseMember
+from pipelines.governance.releases.state import Kind, NewAggregate, NewRelease, ReleaseState
+from pipelines.governance.tables import (
+    AGGREGATE,
+    Action,
+    Release,
+    ReleaseClass,
+    ReleaseMember,
+)
 from pipelines.people import Actor
 
 _OF_RIGHTS: Final = Action.kind.startswith("rights.")
@@ -37,7 +43,8 @@ def reserve(
 ) -> None:
     """Record a release before its package is published, so that none is out that is not known.
 
-    What it was decided on must be so still: nobody else reserves between this look and the record.
+    What it was decided on must be so still: nobody else reserves between this look and the record,
+    but for aggregates, which show nobody.
 
     Args:
         engine: the registry.
@@ -68,7 +75,9 @@ def reserve(
     # In the order of the key: quicker to write and to read, and no order of the source is kept.
     shown = ((release.id, *one) for one in members.sort("learner", "item").iter_rows())
     with changing(engine) as change:
-        neighbour = and_(Action.kind == "release.reserve", Action.id > seen.entry)
+        # One without a row here is a neighbour, too: nobody can tell what it shows.
+        aggregates = select(Release.id).where(Release.scope == AGGREGATE)
+        neighbour = and_(_reserved_since(seen), Action.subject.not_in(aggregates))
         otherwise = _decided_otherwise(release.request, seen, release.cut_off)
         _refuse(change.connection, or_(neighbour, otherwise))
         change.add(Release, row)
@@ -77,6 +86,39 @@ def reserve(
         happened(change, release.id, Kind.RESERVED, actor=actor, at=at)
         if key is not None:
             key_created(change, "release", release.id, key, actor=actor, at=at)
+        change.record(actor, "release.reserve", release.id, at=at)
+
+
+def reserve_aggregate(
+    engine: Engine, release: NewAggregate, *, seen: Head, actor: Actor, at: datetime
+) -> None:
+    """Record a release of aggregates before its package is published, as `reserve` does.
+
+    What others release meanwhile is nothing to it, for it shows nobody whom theirs could tell
+    apart; but the same request is released once.
+
+    Args:
+        engine: the registry.
+        release: what was built.
+        seen: the head of the chain before rights were read.
+        actor: who builds.
+        at: when.
+
+    Raises:
+        RegistryError: the registry can't be written, or has a release of that id; or what the
+            release was decided on changed since, or its request was released.
+    """
+    row = asdict(release) | {
+        "scope": AGGREGATE,
+        "jurisdictions": json.dumps(release.jurisdictions),
+    }
+    with changing(engine) as change:
+        same = select(Release.id).where(Release.request == release.request)
+        twin = and_(_reserved_since(seen), Action.subject.in_(same))
+        otherwise = _decided_otherwise(release.request, seen, release.cut_off)
+        _refuse(change.connection, or_(twin, otherwise))
+        change.add(Release, row)
+        happened(change, release.id, Kind.RESERVED, actor=actor, at=at)
         change.record(actor, "release.reserve", release.id, at=at)
 
 
@@ -168,7 +210,7 @@ def failed(engine: Engine, release_id: str, *, actor: Actor, at: datetime) -> Re
         if found is None or found.state is not ReleaseState.RESERVED:
             return None if found is None else found.state
         happened(change, release_id, Kind.FAILED, actor=actor, at=at)
-        if found.project is None:
+        if found.project is None and not found.is_aggregate:
             reason = "its build failed"
             key_destroyed(change, "release", release_id, actor=actor, at=at, reason=reason)
         change.record(actor, "release.fail", release_id, at=at)
@@ -183,6 +225,10 @@ def refuse_later_rights(engine: Engine, cut_off: datetime) -> None:
     """
     with translated(engine), engine.connect() as connection:
         _refuse(connection, and_(_OF_RIGHTS, Action.at > cut_off))
+
+
+def _reserved_since(seen: Head) -> ColumnElement[bool]:
+    return and_(Action.kind == "release.reserve", Action.id > seen.entry)
 
 
 def _decided_otherwise(request: str, seen: Head, cut_off: datetime) -> ColumnElement[bool]:

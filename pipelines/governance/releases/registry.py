@@ -101,12 +101,16 @@ def recode_text(engine: Engine, release_id: str) -> str:
     """The frozen recode of a release, as JSON.
 
     Raises:
-        RegistryError: there is no such release.
+        RegistryError: there is no such release, or it is one of aggregates.
     """
     with translated(engine), engine.connect() as connection:
-        text = connection.scalar(select(Release.recode).where(Release.id == release_id))
-    if text is None:
+        query = select(Release.recode).where(Release.id == release_id)
+        found = connection.execute(query).one_or_none()
+    if found is None:
         raise RegistryError(f"there is no release {release_id}; see `kohort release list`")
+    if found.recode is None:
+        raise RegistryError(f"release {release_id}: an aggregate, which has no recode")
+    text: str = found.recode
     return text
 
 
@@ -168,7 +172,7 @@ def happened(
 def _status(row: RowMapping, events: Sequence[ReleaseHappening]) -> ReleaseStatus:
     m = row["m"]
     parsed = {
-        "m": m if m == "full" else int(m),
+        "m": m if m in {None, "full"} else int(m),
         "jurisdictions": tuple(json.loads(row["jurisdictions"])),
         "events": tuple(events),
     }

@@ -7,7 +7,7 @@ from datetime import date, datetime
 from enum import StrEnum
 from typing import Final, Literal
 
-from pipelines.governance.tables import DIGEST_LENGTH, RELEASE_ID_LENGTH
+from pipelines.governance.tables import AGGREGATE, DIGEST_LENGTH, RELEASE_ID_LENGTH
 from schemas.manifest import ItemKnowledge
 
 PUBLIC: Final = "public"
@@ -68,7 +68,7 @@ class ReleaseHappening:
 
 @dataclass(frozen=True, slots=True)
 class NewRelease:
-    """What a build records before its package is published; the columns of `Release`.
+    """What a build of microdata records before its package is published; the columns of `Release`.
 
     Attributes:
         frozen_text: the frozen recode, as JSON: the column `recode`.
@@ -97,13 +97,36 @@ class NewRelease:
     expires_on: date | None
 
     def __post_init__(self) -> None:
-        if not _ID.fullmatch(self.id):
-            raise ValueError(f"id: {RELEASE_ID_LENGTH} hex digits were expected")
-        digests = (self.request, self.inputs_sha256, self.data_version, self.package_sha256)
-        if not all(_DIGEST.fullmatch(digest) for digest in digests):
-            raise ValueError(f"a SHA-256 of {DIGEST_LENGTH} hex digits was expected")
+        _demand_well_formed(self)
         if (self.project is not None) != (self.scope == "linked"):
             raise ValueError("project: goes with linked scope, and only with it")
+
+
+@dataclass(frozen=True, slots=True)
+class NewAggregate:
+    """What a build of aggregates records before its package is published: it shows nobody.
+
+    The columns of `Release` that say whom a release shows, and how, are null.
+    """
+
+    id: str
+    request: str
+    title: str
+    researcher: str
+    purpose: str
+    source: str
+    family: str
+    access: Literal["public", "controlled"]
+    jurisdictions: tuple[str, ...]
+    inputs_sha256: str
+    data_version: str
+    package_sha256: str
+    cut_off: datetime
+    created_at: datetime
+    expires_on: date | None
+
+    def __post_init__(self) -> None:
+        _demand_well_formed(self)
 
 
 @dataclass(frozen=True, slots=True)
@@ -111,6 +134,8 @@ class ReleaseStatus:
     """A release and all that became of it.
 
     Attributes:
+        k: None in aggregates.
+        m: None in aggregates.
         events: oldest first.
 
     The other attributes are the columns of `Release`, but for the recode.
@@ -126,8 +151,8 @@ class ReleaseStatus:
     access: str
     scope: str
     project: str | None
-    k: int
-    m: ItemKnowledge
+    k: int | None
+    m: ItemKnowledge | None
     item: str | None
     jurisdictions: tuple[str, ...]
     inputs_sha256: str
@@ -137,6 +162,11 @@ class ReleaseStatus:
     created_at: datetime
     expires_on: date | None
     events: tuple[ReleaseHappening, ...]
+
+    @property
+    def is_aggregate(self) -> bool:
+        """Whether it shows nobody: no gate counts it, and it has no pseudonyms and no key."""
+        return self.scope == AGGREGATE
 
     @property
     def state(self) -> ReleaseState:
@@ -152,7 +182,7 @@ class ReleaseStatus:
 
     @property
     def live(self) -> bool:
-        """Whether an attacker may hold it: what the gate must count.
+        """Whether an attacker may hold it: what the gate must count, if it shows anybody.
 
         One that is reserved may be about to appear. One that was given out is live until
         everybody who has it confirmed that he destroyed it.
@@ -182,6 +212,14 @@ class ReleaseStatus:
     def is_past(self, today: date) -> bool:
         """Whether the last day on which the package may be kept is over."""
         return self.expires_on is not None and self.expires_on < today
+
+
+def _demand_well_formed(new: NewRelease | NewAggregate) -> None:
+    if not _ID.fullmatch(new.id):
+        raise ValueError(f"id: {RELEASE_ID_LENGTH} hex digits were expected")
+    digests = (new.request, new.inputs_sha256, new.data_version, new.package_sha256)
+    if not all(_DIGEST.fullmatch(digest) for digest in digests):
+        raise ValueError(f"a SHA-256 of {DIGEST_LENGTH} hex digits was expected")
 
 
 def _recipients(events: Iterable[ReleaseHappening], kind: Kind) -> Iterable[str]:

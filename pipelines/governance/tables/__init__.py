@@ -27,6 +27,7 @@ from pipelines.governance.tables.budget import (
 )
 from pipelines.governance.tables.keys import KEY_ID_LENGTH, KeyEvent
 from pipelines.governance.tables.releases import (
+    AGGREGATE,
     NO_ITEM,
     Release,
     ReleaseClass,
@@ -37,6 +38,7 @@ from pipelines.governance.tables.requests import Request, RequestEvent
 from pipelines.governance.tables.rights import RightsRecord
 
 __all__ = [
+    "AGGREGATE",
     "DIGEST_LENGTH",
     "KEY_ID_LENGTH",
     "NO_ITEM",

@@ -19,20 +19,28 @@ from pipelines.governance.tables.base import (
 NO_ITEM: Final = ""
 """The item of a member of a release that shows none of his."""
 
+AGGREGATE: Final = "aggregate"
+"""The scope of a release of aggregates: it shows nobody, and has no pseudonyms."""
+
 
 class Release(Governed, Base):
     """A package that was built: what it shows, of whom, on which version of the data.
 
+    One of aggregates shows nobody: it has no members, classes or key.
+
     Attributes:
         id: as in the package's name and in its key's.
         request: the hash of the request.
+        scope: of the pseudonyms: `course`, `release` or `linked`; `AGGREGATE` where there are none.
         project: whose key pseudonyms are made under; null but in linked scope.
+        k: how many learners look alike; null in aggregates.
+        m: how many items an attacker knows, or `full`; null in aggregates.
         item: the item column; null where the package has none.
         jurisdictions: of the permissions that were admitted, as a JSON list.
         inputs_sha256: of source content, eligible set, policy and declarations.
         data_version: of these and the recode.
         package_sha256: of the package's `checksums.sha256`.
-        recode: the frozen recode, as JSON.
+        recode: the frozen recode, as JSON; null in aggregates.
         cut_off: as of when rights were read.
         expires_on: the last day on which the package may be kept; null: no end.
     """
@@ -49,14 +57,14 @@ class Release(Governed, Base):
     access: Mapped[str]
     scope: Mapped[str]
     project: Mapped[str | None]
-    k: Mapped[int]
-    m: Mapped[str]
+    k: Mapped[int | None]
+    m: Mapped[str | None]
     item: Mapped[str | None]
     jurisdictions: Mapped[str] = mapped_column(Text)
     inputs_sha256: Mapped[str] = mapped_column(String(DIGEST_LENGTH))
     data_version: Mapped[str] = mapped_column(String(DIGEST_LENGTH))
     package_sha256: Mapped[str] = mapped_column(String(DIGEST_LENGTH))
-    recode: Mapped[str] = mapped_column(Text)
+    recode: Mapped[str | None] = mapped_column(Text)
     cut_off: Mapped[datetime] = mapped_column(UtcDateTime)
     created_at: Mapped[datetime] = mapped_column(UtcDateTime)
     expires_on: Mapped[date | None] = mapped_column(Date)

@@ -1,0 +1,1 @@
+"""Aggregate extracts under differential privacy: from a request to noisy tables."""

@@ -1,0 +1,166 @@
+"""From the rows of a view to what each learner adds to each cell: the pass that sees all rows."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Final
+
+import narwhals as nw
+import numpy as np
+import polars as pl
+
+from pipelines.aggregates.grid import Dated, Discovered, Key, Listed
+from pipelines.aggregates.people import ENROLMENTS, NUMBER, People, coded
+from pipelines.passes import Frame, contributions, in_units, period_number
+from pipelines.sources.tables import ROW
+from pipelines.views import COURSE, LEARNER, leaf_expr, raw_view
+from schemas.declaration import Family
+from schemas.roles import Role
+
+_KEY: Final = "key:"
+
+
+@dataclass(frozen=True, slots=True)
+class Activity:
+    """What is counted.
+
+    Attributes:
+        tables: conformed tables, of permitted rows alone.
+        family: its views.
+        people: who takes part, and where.
+    """
+
+    tables: Mapping[str, Frame]
+    family: Family
+    people: People
+
+
+def value_name(column: str, decimals: int) -> str:
+    """What a column is called once it is in units."""
+    return f"value:{column}:{decimals}"
+
+
+def key_name(key: Key) -> str:
+    """What the positions of a row's key are called."""
+    return f"{_KEY}{key.column}:{key.level}"
+
+
+def added_up(
+    view: str,
+    keys: Sequence[Key],
+    values: Mapping[str, tuple[str, int]],
+    of: Activity,
+) -> tuple[pl.DataFrame, Mapping[Key, Sequence[str]]]:
+    """What each learner adds to each combination of the keys of rows.
+
+    Args:
+        view: whose rows.
+        keys: those that are no attributes of learners.
+        values: name -> column and decimals, of numbers that are added up.
+        of: the source.
+
+    Returns:
+        `_number` (UInt32), one Int64 column a key, `_rows`, and each value as `contributions` has
+        it: one row a learner and combination. And the labels of discovered keys.
+    """
+    if view == "activity":
+        rows, found = _events(keys, values, of)
+    else:
+        rows, found = _view_rows(view, keys, values, of)
+    by = [NUMBER, *(key_name(key) for key in keys)]
+    native: Any = contributions(rows, by=by, values=list(values)).collect().to_native()
+    assert isinstance(native, pl.DataFrame)
+    return native, found
+
+
+def _view_rows(
+    view: str,
+    keys: Sequence[Key],
+    values: Mapping[str, tuple[str, int]],
+    of: Activity,
+) -> tuple[Frame, Mapping[Key, Sequence[str]]]:
+    """The rows of a view that has one a learner, or one a learner and item."""
+    own = of.family.views[view]
+    item = next((key.column for key in keys if own.columns[key.column].role is Role.ITEM), None)
+    items = own.items()
+    spine = [item or items[0]] if items else []
+    names = dict.fromkeys(
+        [*spine, *(key.column for key in keys), *(column for column, _ in values.values())]
+    )
+    raw: Any = raw_view(of.tables, of.family, own, tuple(names)).collect().to_native()
+    on = [LEARNER, *([COURSE] if view == ENROLMENTS else [])]
+    pairs = of.people.pairs.select(*on, NUMBER).unique()
+    rows = raw.join(pairs, on=on, how="inner").drop(ROW)
+    found: dict[Key, Sequence[str]] = {}
+    positions = []
+    for key in keys:
+        labels = rows.select(leaf_expr(key.column, own.columns[key.column])).to_series()
+        codes, key_labels = _positions(labels, key)
+        positions.append(pl.Series(key_name(key), codes))
+        if key_labels is not None:
+            found[key] = key_labels
+    numbered = rows.select(NUMBER, *dict.fromkeys(c for c, _ in values.values())).with_columns(
+        positions
+    )
+    return nw.from_native(numbered.lazy()).select(
+        NUMBER,
+        *(key_name(key) for key in keys),
+        *(in_units(column, decimals).alias(n) for n, (column, decimals) in values.items()),
+    ), found
+
+
+def _positions(
+    labels: pl.Series, key: Key
+) -> tuple[np.ndarray[Any, np.dtype[np.int64]], Sequence[str] | None]:
+    """Positions among the labels of a key; and these labels, where they are the data's own."""
+    if isinstance(key.coding, Listed):
+        return coded(labels, key), None
+    assert isinstance(key.coding, Discovered)
+    found = labels.unique().sort()
+    listed = Listed(tuple((label, i) for i, label in enumerate(found)), None)
+    return coded(
+        labels, Key(key.column, key.view, key.level, tuple(found), listed)
+    ), found.to_list()
+
+
+def _events(
+    keys: Sequence[Key],
+    values: Mapping[str, tuple[str, int]],
+    of: Activity,
+) -> tuple[Frame, Mapping[Key, Sequence[str]]]:
+    """The rows of activity, row by row: nothing of them is collected.
+
+    One join tells who a row is of, whether he takes part in that course, and the course's position.
+    """
+    family, pairs = of.family, of.people.pairs
+    view, found = family.views["activity"], {}
+    on = {LEARNER: family.learner}
+    if COURSE in pairs.columns:
+        on[COURSE] = family.item
+    for key in keys:
+        if not isinstance(key.coding, Dated):
+            codes, labels = _positions(pairs[COURSE], key)
+            pairs = pairs.with_columns(pl.Series(key_name(key), codes))
+            if labels is not None:
+                found[key] = labels
+    known = nw.from_native(pairs.rename(on).lazy())
+    rows = of.tables[view.table].join(known, on=list(on.values()), how="inner")
+    dated = [key for key in keys if isinstance(key.coding, Dated)]
+    return rows.select(
+        NUMBER,
+        *(nw.col(key_name(key)) for key in keys if key not in dated),
+        *(_period_position(key, family).alias(key_name(key)) for key in dated),
+        *(
+            in_units(view.columns[column].column or column, decimals).alias(name)
+            for name, (column, decimals) in values.items()
+        ),
+    ), found
+
+
+def _period_position(key: Key, family: Family) -> nw.Expr:
+    column = family.views["activity"].columns[key.column]
+    assert isinstance(key.coding, Dated)
+    periods, other = key.coding.periods, key.coding.other
+    number = period_number(column.column or key.column, periods.period, relative=periods.relative)
+    position = number - periods.first
+    inside = (position >= 0) & (position < len(periods.labels))
+    return nw.when(inside).then(position).otherwise(nw.lit(other)).fill_null(other).cast(nw.Int64)

@@ -1,0 +1,198 @@
+"""The JSON of an aggregate package's manifest, and of the approval it is held against.
+
+All that has no value is null; only `audit_head` is left out where a registry has no chain.
+"""
+
+from typing import Any, Final
+
+from schemas.manifest.aggregate import (
+    ADJACENCY,
+    AGGREGATE,
+    UNIT,
+    AggregateApproval,
+    AggregateManifest,
+    AggregatePromise,
+)
+from schemas.manifest.cells_text import or_null, read_table, table_json
+from schemas.manifest.draws import LARGEST_UNITS, Draw, Measurement, Privacy
+from schemas.manifest.node import Node, built, dump, load
+from schemas.manifest.text import PROFILE
+from schemas.manifest.values import FORMAT_VERSION
+
+_COST_KEYS: Final = ("micro_epsilon", "micro_rho", "atto_delta")
+_DRAW_KEYS: Final = ("mechanism", "scale", "l0", "linf", "norm")
+_TERMS: Final = ("access", "family", "request_sha256", "catalogue_sha256")
+"""What the promise and the approval both say."""
+
+_CONSTANTS: Final = {"release_type": AGGREGATE, "unit": UNIT, "adjacency": ADJACENCY}
+
+
+def release_type_of(text: str) -> str:
+    """Which kind of release a manifest, or an approval, is of; nothing else of it is looked at.
+
+    Raises:
+        ManifestError: the text is not JSON, names none, or is a manifest of another format version.
+    """
+    root = load(text)
+    at = root.optional("kohort")
+    if at is None:
+        return root.child("release_type").text()
+    at.child("format_version").constant(FORMAT_VERSION)
+    return at.child("release_type").text()
+
+
+def parse_aggregate(text: str) -> AggregateManifest:
+    """Read the `datapackage.json` of an aggregate package.
+
+    Raises:
+        ManifestError: the text is not JSON, or not such a manifest of this format version.
+    """
+    root = load(text)
+    root.child("kohort").child("format_version").constant(FORMAT_VERSION)
+    root.keys({"$schema", "name", "title", "description", "created", "resources", "kohort"})
+    root.child("$schema").constant(PROFILE)
+    return AggregateManifest(
+        name=root.child("name").text(),
+        title=root.child("title").text(),
+        description=root.child("description").text(),
+        created=root.child("created").text(),
+        resources=tuple(read_table(node) for node in root.child("resources").array()),
+        promise=_promise(root.child("kohort")),
+    )
+
+
+def render_aggregate(manifest: AggregateManifest) -> str:
+    """The text of `datapackage.json`: the inverse of `parse_aggregate`."""
+    return dump(
+        {
+            "$schema": PROFILE,
+            "name": manifest.name,
+            "title": manifest.title,
+            "description": manifest.description,
+            "created": manifest.created,
+            "resources": [table_json(table) for table in manifest.resources],
+            "kohort": _promise_json(manifest.promise),
+        }
+    )
+
+
+def parse_aggregate_approval(text: str) -> AggregateApproval:
+    """Read a steward's approval of an aggregate release.
+
+    Raises:
+        ManifestError: the text is not JSON, or not such an approval.
+    """
+    root = load(text)
+    root.keys({"release_type", *_TERMS, "tables", "charge"})
+    root.child("release_type").constant(AGGREGATE)
+    charge = root.child("charge")
+    charge.keys({"id", "measurements"})
+    return AggregateApproval(
+        **_terms(root),
+        tables={
+            name: {column: role.text() for column, role in table.children()}
+            for name, table in root.child("tables").children()
+        },
+        charge_id=charge.child("id").text(),
+        draws=tuple(_draw(node, set()) for node in charge.child("measurements").array()),
+    )
+
+
+def render_aggregate_approval(approval: AggregateApproval) -> str:
+    """The text of an approval: the inverse of `parse_aggregate_approval`."""
+    return dump(
+        {
+            "release_type": AGGREGATE,
+            **{key: getattr(approval, key) for key in _TERMS},
+            "tables": {name: dict(columns) for name, columns in approval.tables.items()},
+            "charge": {
+                "id": approval.charge_id,
+                "measurements": [_draw_json(draw) for draw in approval.draws],
+            },
+        }
+    )
+
+
+def _promise(node: Node) -> AggregatePromise:
+    own = {"format_version", *_CONSTANTS, *_TERMS, "data_version", "cut_off", "legal_bases"}
+    node.keys({*own, "privacy", "measurements"}, frozenset({"audit_head"}))
+    for key, value in _CONSTANTS.items():
+        node.child(key).constant(value)
+    privacy = node.child("privacy")
+    privacy.keys(set(_COST_KEYS))
+    head = node.optional("audit_head")
+    return built(
+        AggregatePromise,
+        node.key,
+        **_terms(node),
+        data_version=node.child("data_version").text(),
+        cut_off=node.child("cut_off").text(),
+        legal_bases=node.child("legal_bases").texts(),
+        privacy=_privacy(privacy),
+        measurements=tuple(_measurement(one) for one in node.child("measurements").array()),
+        audit_head=None if head is None else head.text(),
+    )
+
+
+def _promise_json(promise: AggregatePromise) -> dict[str, Any]:
+    return {
+        "format_version": FORMAT_VERSION,
+        **_CONSTANTS,
+        **{key: getattr(promise, key) for key in _TERMS},
+        "data_version": promise.data_version,
+        "cut_off": promise.cut_off,
+        "legal_bases": promise.legal_bases,
+        **({} if promise.audit_head is None else {"audit_head": promise.audit_head}),
+        "privacy": _privacy_json(promise.privacy),
+        "measurements": [
+            {"table": one.table, "columns": one.columns, **_draw_json(one.draw)}
+            for one in promise.measurements
+        ],
+    }
+
+
+def _terms(node: Node) -> dict[str, Any]:
+    texts = {key: node.child(key).text() for key in _TERMS if key != "catalogue_sha256"}
+    return texts | {"catalogue_sha256": or_null(node.child("catalogue_sha256"), Node.text)}
+
+
+def _measurement(node: Node) -> Measurement:
+    draw = _draw(node, {"table", "columns"})
+    table, columns = node.child("table").text(), node.child("columns").texts()
+    return built(Measurement, node.key, table=table, columns=columns, draw=draw)
+
+
+def _draw(node: Node, more: set[str]) -> Draw:
+    node.keys({*more, *_DRAW_KEYS, *_COST_KEYS})
+    return built(
+        Draw,
+        node.key,
+        mechanism=node.child("mechanism").text(),
+        scale=node.child("scale").text(),
+        l0=node.child("l0").integer(),
+        linf=node.child("linf").integer(LARGEST_UNITS),
+        norm=node.child("norm").text(),
+        privacy=_privacy(node),
+    )
+
+
+def _draw_json(draw: Draw) -> dict[str, Any]:
+    return {key: getattr(draw, key) for key in _DRAW_KEYS} | _privacy_json(draw.privacy)
+
+
+def _privacy(node: Node) -> Privacy:
+    return built(
+        Privacy,
+        node.key,
+        micro_epsilon=or_null(node.child("micro_epsilon"), _units),
+        micro_rho=_units(node.child("micro_rho")),
+        atto_delta=_units(node.child("atto_delta")),
+    )
+
+
+def _privacy_json(privacy: Privacy) -> dict[str, Any]:
+    return {key: getattr(privacy, key) for key in _COST_KEYS}
+
+
+def _units(node: Node) -> int:
+    return node.integer(LARGEST_UNITS)
