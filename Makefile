@@ -8,7 +8,7 @@ OUT ?= out
 LARGE ?=
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test lint types imports check bench bench-core bench-governance extract synth verify clean
+.PHONY: help demo test lint types imports check bench bench-core bench-governance bench-aggregate extract synth verify clean
 
 help: ## list the targets
 	@awk -F':.*## ' '/^[a-z-]+:.*## / {printf "  %-16s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -52,6 +52,9 @@ bench-core: $(STAMP) ## measure what the privacy core must reach, beside ARX (LA
 
 bench-governance: $(STAMP) ## rights of a million learners and the gate, on both databases (long)
 	@$(BIN)/python -m tests.bench_governance
+
+bench-aggregate: $(STAMP) ## coverage of intervals, time and memory of aggregate releases (long)
+	@$(BIN)/python -m tests.bench_aggregate
 
 extract: $(STAMP) ## an extract of OULAD: make extract SOURCE=folder OUT=folder
 	@test -n "$(SOURCE)" || { echo "say where OULAD lies: make extract SOURCE=folder OUT=folder"; exit 1; }

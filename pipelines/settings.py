@@ -55,6 +55,11 @@ maximum_share = 0.8               # of one sensitive value in a class
 # delta = 1e-9                    # below 1 / (10 x learners)
 # regime = "pure"                 # or "zcdp", for Gaussian noise; stays from the first charge on
 #
+# [contributions]                 # what one learner adds to an aggregate, where a request leaves it
+# cells = 2                       # out: in how many cells of a query he counts,
+# events = 20                     # how many of his rows in a cell,
+# bounds = {{ clicks = [0, 500] }}  # between which his value in a cell is clamped
+#
 # [places]                        # where recipients are
 # "*@uni.example" = "EU"
 #

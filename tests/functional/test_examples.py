@@ -123,3 +123,46 @@ def test_the_examples_ask_for_the_environment_first(tmp_path: Path):
         ["bash", str(copy), "a", "b"], capture_output=True, text=True, check=False
     )
     assert (done.returncode, done.stderr) == (2, "run make demo first\n")
+
+
+def noisy_figures(package: Path, table: str, *keys: str) -> dict:
+    """Keys -> (value, half-width) of a table's first figure."""
+    frame = pl.read_parquet(package / "data" / f"{table}.parquet")
+    value = next(name for name in frame.columns if name not in keys)
+    return {row[:-2]: row[-2:] for row in frame.select(*keys, value, f"{value}_half_width").rows()}
+
+
+def near(told: dict, true: dict) -> bool:
+    """Whether all figures are within six half-widths: noise is out with 0.05^6 = 2e-8 a cell."""
+    assert true.keys() <= told.keys()
+    return all(abs(value - true.get(key, 0)) <= 6 * width for key, (value, width) in told.items())
+
+
+def test_oulad_aggregate(shared_data: Path, tmp_path: Path):
+    """Noisy figures of OULAD are near a plain count; the second build spends nothing."""
+    source = shared_data / "oulad"
+    package = run_example("oulad-aggregate.sh", source, tmp_path / "out")
+    spent = json.loads((tmp_path / "out" / "after.json").read_text())["families"][0]
+    assert [charge["state"] for charge in spent["charges"]] == ["committed"]
+    info = pl.read_csv(source / "studentInfo.csv")
+    learners = info.select("id_student", "code_module").unique()
+    counts = dict(learners.group_by("code_module").len().rows())
+    told = noisy_figures(package, "by_module", "code_module")
+    assert near(told, {(module,): number for module, number in counts.items()})
+    clicks = pl.read_csv(source / "studentVle.csv")
+    weeks = clicks.select("id_student", week=pl.col("date") // 7).unique().group_by("week").len()
+    # Nobody in the part of the file that is shared is active in more than 40 weeks.
+    assert near(
+        noisy_figures(package, "active_by_week", "week"),
+        {(f"week {week}",): number for week, number in weeks.rows() if -4 <= week <= 38},
+    )
+
+
+def test_coursera_aggregate(shared_data: Path, tmp_path: Path):
+    """Gaussian noise under zCDP on the sample export; the second build spends nothing."""
+    export = shared_data / "coursera_export" / "fake_course_7051862327916.zip"
+    package = run_example("coursera-aggregate.sh", export, tmp_path / "out")
+    told = noisy_figures(package, "learners", "course_id", "country_cd")
+    # Nine learners of the sample have a profile: six half-widths of Gaussian noise are 12 sigma.
+    assert all(abs(value - 9) <= 6 * width for value, width in told.values())
+    assert len(told) == 2 * 9
