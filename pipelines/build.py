@@ -8,7 +8,9 @@ from functools import partial
 from pathlib import Path
 from typing import Final
 
-from pipelines.aggregates.plan import AggregatePlan, make_aggregate_plan
+from pipelines.aggregates.describe import demand_describable
+from pipelines.aggregates.plan import AggregatePlan
+from pipelines.aggregates.planning import make_aggregate_plan
 from pipelines.aggregates.public import public_of
 from pipelines.aggregates.release import make_aggregate
 from pipelines.errors import (
@@ -288,4 +290,6 @@ def _plan_aggregate(
         )
     except SchemaError as error:
         raise RequestError(str(error)) from None
-    return make_aggregate_plan(request, terms, public)
+    plan = make_aggregate_plan(request, terms, public)
+    demand_describable(plan)
+    return plan

@@ -137,15 +137,24 @@ def _of_numbers(said: pl.DataFrame, reach: pl.DataFrame) -> pl.DataFrame:
 
 
 def _with_items_of(items: pl.Series, records: pl.DataFrame) -> pl.DataFrame:
-    """Restrictions on a course under another case, as restrictions on the source's course."""
-    known = pl.DataFrame({"_item": items, "_folded": items.str.to_lowercase()})
-    named = known.filter(pl.col("_folded").is_unique()).with_columns(
-        pl.concat_str(pl.lit(COURSE_SCOPE), "_item").alias("_scope"),
-        pl.concat_str(pl.lit(COURSE_SCOPE), "_folded").alias("_folded"),
+    """Restrictions on a course, as restrictions on every course that is it in some case of letters.
+
+    However others spell it: what restricts one learner may not hang on another's rows.
+    """
+    known = pl.DataFrame(
+        {
+            "_scope": COURSE_SCOPE + items,
+            "_folded": (COURSE_SCOPE + items).str.to_lowercase(),
+        }
     )
-    folded = records.with_columns(pl.col("scope").str.to_lowercase().alias("_folded"))
-    exact = pl.col("scope").str.strip_prefix(COURSE_SCOPE).is_in(items.implode())
-    mistyped = (pl.col("state") != State.GRANTED) & pl.col("_scope").is_not_null() & ~exact
-    scope = pl.when(mistyped).then(pl.col("_scope")).otherwise(pl.col("scope"))
-    joined = folded.join(named, on="_folded", how="left", maintain_order="left")
-    return joined.with_columns(scope.alias("scope")).select(records.columns)
+    restricts = (pl.col("state") != State.GRANTED) & pl.col("scope").str.to_lowercase().is_in(
+        known["_folded"].implode()
+    )
+    named = (
+        records.filter(restricts)
+        .with_columns(pl.col("scope").str.to_lowercase().alias("_folded"))
+        .join(known, on="_folded", how="inner")
+        .with_columns(pl.col("_scope").alias("scope"))
+        .select(records.columns)
+    )
+    return pl.concat([records.filter(~restricts), named])

@@ -6,14 +6,17 @@ from those would tell who is in them.
 
 import hashlib
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from datetime import date
+from difflib import get_close_matches
 from typing import Annotated, Final, Self
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, StrictInt, model_validator
 
-from schemas.roles import MISSING, OTHER, WITHHELD
+from schemas.declaration import Family
+from schemas.roles import MISSING, OTHER, WITHHELD, ColumnType, Role
 from schemas.sensitive import distinct
+from schemas.violations import Violation
 
 _FROZEN: Final = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
 _RESERVED: Final = (MISSING, OTHER, WITHHELD)
@@ -79,12 +82,38 @@ class Catalogue(BaseModel):
     periods: Mapping[str, Periods] = Field(default_factory=dict)
 
 
+def catalogue_faults(catalogue: Catalogue, family: Family) -> Iterator[Violation]:
+    """What a catalogue says of columns that the source has not, or can't have said so."""
+    columns = [
+        (view, name, c) for view in family.views.values() for name, c in view.columns.items()
+    ]
+    items = [name for _, name, c in columns if c.role is Role.ITEM and c.period is None]
+    for name in catalogue.values:
+        if name not in items:
+            yield _unknown(f"values.{name}", name, items)
+    times = {name: view for view, name, c in columns if c.role is Role.TIME}
+    for name, periods in catalogue.periods.items():
+        if name not in times:
+            yield _unknown(f"periods.{name}", name, list(times))
+            continue
+        relative = family.behind(name, times[name]).type is ColumnType.INTEGER
+        if relative != isinstance(periods.first, int):
+            kind = "numbers of weeks, such as 0 and 38" if relative else "dates, such as 2024-01-01"
+            yield Violation(f"periods.{name}", f"first and last are {kind}")
+
+
+def _unknown(key: str, name: str, known: Sequence[str]) -> Violation:
+    near = get_close_matches(name, known, n=1)
+    hint = f"did you mean {near[0]}?" if near else f"it has: {', '.join(known) or 'none'}"
+    return Violation(key, f"the source has no such column; {hint}")
+
+
 def catalogue_sha256(catalogue: Catalogue, declared: Mapping[str, Sequence[Sequence[str]]]) -> str:
     """The hash of all that grids may be made of, whatever the layout of the file.
 
     Args:
         catalogue: the steward's.
-        declared: column -> the labels of each level of its hierarchy, as the declaration has them.
+        declared: column -> for each level of its hierarchy the label of every value.
     """
     parts = {
         "catalogue": catalogue.model_dump(mode="json"),

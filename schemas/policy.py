@@ -23,7 +23,7 @@ from pydantic import (
 
 from schemas.column_settings import column_settings
 from schemas.declaration import Family, ViewColumn
-from schemas.queries import MOST_CELLS, ValueBounds
+from schemas.queries import MOST_L0, ValueBounds
 from schemas.request import MicrodataRequest, Project, unknown_column
 from schemas.roles import Role
 from schemas.sensitive import Closeness, Diversity, OneSided, Share, ShareBound, Values, distinct
@@ -109,7 +109,7 @@ class Contributions(BaseModel):
     """
 
     model_config = _FROZEN
-    cells: Annotated[StrictInt, Field(ge=1, le=MOST_CELLS)] | None = None
+    cells: Annotated[StrictInt, Field(ge=1, le=MOST_L0)] | None = None
     events: Annotated[StrictInt, Field(ge=1, le=1_000_000)] | None = None
     bounds: Mapping[str, ValueBounds] = Field(default_factory=dict)
 

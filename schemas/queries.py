@@ -4,8 +4,8 @@ Every kind of query is a type of its own, told apart by `type`. What a query lea
 bounds comes from the policy (`[contributions]`); neither ever comes from the data.
 """
 
+import math
 import re
-from collections.abc import Sequence
 from fractions import Fraction
 from typing import Annotated, Any, Final, Literal, Self, TypeAlias
 
@@ -14,25 +14,26 @@ from pydantic import (
     BaseModel,
     BeforeValidator,
     ConfigDict,
+    Discriminator,
     Field,
     StrictBool,
     StrictInt,
+    Tag,
     model_validator,
 )
 
 from schemas.sensitive import distinct
+from schemas.spending import Micro, Spend
 
 _FROZEN: Final = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
 _NAME: Final = re.compile("[a-z][a-z0-9_]*")
 _LONGEST: Final = 40
-MOST_CELLS: Final = 100_000
+_MOST_QUERIES: Final = 50
+MOST_L0: Final = 100_000
 """The largest L0: of how many cells one learner may be a part."""
 
 LEAVE_OUT: Final = "leave-out"
 """The rule by which a learner whose value is unknown counts in no cell of the query."""
-
-Micro = Annotated[float, Field(ge=1e-6, le=1000, strict=True)]
-"""An amount of epsilon or rho; below a millionth nothing can be charged."""
 
 Bounds = Annotated[tuple[float, float], Field(strict=False)]
 
@@ -80,14 +81,21 @@ def _columns_once(keys: tuple[GroupKey, ...]) -> tuple[GroupKey, ...]:
 GroupKeys = Annotated[tuple[GroupKey, ...], Field(max_length=6), AfterValidator(_columns_once)]
 
 
-def _no_bool(value: object) -> object:
-    # To Python `true` is 1; to a reader of TOML it is not.
-    if isinstance(value, bool):
-        raise ValueError(f'a number or "{LEAVE_OUT}" was expected')  # noqa: TRY004 - pydantic's protocol
-    return value
+def _rule(*words: str) -> BeforeValidator:
+    """A number or one of these words: to Python `true` is 1, to a reader of TOML it is not."""
+    expected = ", ".join(f'"{word}"' for word in words)
+
+    def check(value: object) -> object:
+        number = isinstance(value, int | float) and not isinstance(value, bool)
+        finite = number and -math.inf < float(str(value)) < math.inf
+        if not (value in words or finite):
+            raise ValueError(f"a number or {expected} was expected")
+        return value
+
+    return BeforeValidator(check)
 
 
-Nulls = Annotated[Literal["leave-out"] | float, BeforeValidator(_no_bool)]
+Nulls = Annotated[Literal["leave-out"] | float, _rule(LEAVE_OUT)]
 """What an unknown value counts as: nothing, or a number. It must be said."""
 
 
@@ -108,7 +116,7 @@ class _Query(BaseModel):
     name: Annotated[str, AfterValidator(_named)]
     view: Literal["learners", "enrolments", "activity"] = "enrolments"
     by: GroupKeys = ()
-    cells: Annotated[StrictInt, Field(ge=1, le=MOST_CELLS)] | None = None
+    cells: Annotated[StrictInt, Field(ge=1, le=MOST_L0)] | None = None
     weight: Annotated[float, Field(gt=0, le=1_000_000, strict=True)] = 1.0
     epsilon: Micro | None = None
     rho: Micro | None = None
@@ -230,49 +238,44 @@ class Histogram(_Query):
     edges: Annotated[
         tuple[float, ...] | None, Field(min_length=1, max_length=1000), AfterValidator(_increasing)
     ] = None
-    nulls: Annotated[Literal["leave-out", "bin"] | float, BeforeValidator(_no_bool)]
+    nulls: Annotated[Literal["leave-out", "bin"] | float, _rule(LEAVE_OUT, "bin")]
+
+
+_KINDS: Final = ("learners", "events", "sum", "mean", "quantiles", "histogram")
+
+
+def _kind_of(value: object) -> str | None:
+    """The alternative by its `type`; as a tag that no key is called."""
+    kind = value.get("type") if isinstance(value, dict) else getattr(value, "type", None)
+    return f"of {kind}" if kind in _KINDS else None
 
 
 Query: TypeAlias = Annotated[
-    Learners | Events | Sum | Mean | Quantiles | Histogram, Field(discriminator="type")
+    Annotated[Learners, Tag("of learners")]
+    | Annotated[Events, Tag("of events")]
+    | Annotated[Sum, Tag("of sum")]
+    | Annotated[Mean, Tag("of mean")]
+    | Annotated[Quantiles, Tag("of quantiles")]
+    | Annotated[Histogram, Tag("of histogram")],
+    Discriminator(
+        _kind_of,
+        custom_error_type="query",
+        custom_error_message=f"type: one of {', '.join(_KINDS)} was expected",
+    ),
 ]
 
 
-def _names_once(queries: tuple[Any, ...]) -> tuple[Any, ...]:
+def _some_once(queries: tuple[Any, ...]) -> tuple[Any, ...]:
+    if not 0 < len(queries) <= _MOST_QUERIES:
+        raise ValueError(f"1 to {_MOST_QUERIES} queries were expected")
     distinct(tuple(query.name for query in queries))
     return queries
 
 
-class Spend(BaseModel):
-    """`[release.budget]`: what all queries together cost one learner.
-
-    Attributes:
-        epsilon: spent by Laplace noise; or
-        rho: by Gaussian noise, of zero-concentrated differential privacy.
-        delta: what discovered keys may cost besides; split evenly among them.
-    """
-
-    model_config = _FROZEN
-    epsilon: Micro | None = None
-    rho: Micro | None = None
-    delta: Annotated[float, Field(ge=1e-15, lt=1e-3, strict=True)] | None = None
-
-    @model_validator(mode="after")
-    def _one_kind(self) -> Self:
-        if (self.epsilon is None) == (self.rho is None):
-            raise ValueError("give epsilon or rho, and not both")
-        return self
-
-    @property
-    def kind(self) -> Literal["epsilon", "rho"]:
-        """What is spent."""
-        return "rho" if self.epsilon is None else "epsilon"
-
-    @property
-    def micro(self) -> int:
-        """Millionths of it, rounded down: no more is spent than is asked for."""
-        written = self.rho if self.epsilon is None else self.epsilon
-        return int(Fraction(repr(written)) * 10**6)
+def _digest(text: str) -> str:
+    if re.fullmatch("[0-9a-f]{64}", text) is None:
+        raise ValueError("64 hex digits were expected, as `kohort catalog show` prints them")
+    return text
 
 
 class Aggregate(BaseModel):
@@ -290,11 +293,9 @@ class Aggregate(BaseModel):
     model_config = _FROZEN
     type: Literal["aggregate"]
     access: Literal["public", "controlled"] = "controlled"
-    catalogue: Annotated[str, Field(pattern="^[0-9a-f]{64}$")]
+    catalogue: Annotated[str, AfterValidator(_digest)]
     budget: Spend
-    queries: Annotated[
-        tuple[Query, ...], Field(min_length=1, max_length=50), AfterValidator(_names_once)
-    ]
+    queries: Annotated[tuple[Query, ...], AfterValidator(_some_once)]
     csv: StrictBool = False
 
     @model_validator(mode="after")
@@ -306,29 +307,3 @@ class Aggregate(BaseModel):
                     f"queries: {query.name} has {other}, and the budget is in {self.budget.kind}"
                 )
         return self
-
-
-def shares(budget: Spend, queries: Sequence[Query]) -> list[int]:
-    """What each query may spend, in millionths: its own part, or a share of the rest by weight.
-
-    Whole millionths, so that what is rounded up for each draw does not exceed the whole.
-
-    Raises:
-        ValueError: the queries' own parts exceed the budget, leave nothing for the others, or leave
-            something that goes to no query.
-    """
-    own = [q.epsilon if budget.kind == "epsilon" else q.rho for q in queries]
-    taken = [0 if part is None else int(Fraction(repr(part)) * 10**6) for part in own]
-    rest = budget.micro - sum(taken)
-    sharing = [i for i, part in enumerate(own) if part is None]
-    if rest < 0 or (sharing and rest < len(sharing)) or (not sharing and rest > 0):
-        raise ValueError(
-            f"the queries' own {budget.kind} must leave something for those without, or be the "
-            "whole of release.budget"
-        )
-    whole = sum(Fraction(repr(queries[i].weight)) for i in sharing)
-    for i in sharing:
-        taken[i] = int(rest * Fraction(repr(queries[i].weight)) / whole)
-    if not all(taken):
-        raise ValueError("a query's share is below a millionth; give it more weight")
-    return taken

@@ -40,6 +40,9 @@ _MESSAGES = {
     "tuple_type": "a list was expected",
     "string_type": "text was expected",
     "string_pattern_mismatch": "letters, digits, _ and - only",
+    "string_too_short": "some text was expected",
+    "float_type": "a number with a point was expected, such as 1.0",
+    "int_type": "a whole number was expected",
 }
 
 

@@ -20,6 +20,7 @@ NOISE = [0, -7, 3, 1, -2, 5, 4, -1, 2, -3, 6, -4]
 # scale 8: h = 24: 0.0467; h = 23: 0.0529. scale 300: h = 899: 0.04987; h = 898: 0.05004.
 # Gaussian: P(x) ~ exp(-x^2 / (2 scale^2)). scale 4: h = 8: 0.0331; h = 7: 0.0601.
 # scale 2000: 1.959964 * 2000 = 3919.93.
+# Of sums of draws: 2.1184 (Laplace) or 1.959964 (Gaussian) standard deviations.
 LAPLACE = {2: 6, 4: 12, 8: 24, 300: 899}
 GAUSSIAN = {4: 8, 2000: 3920}
 
@@ -62,6 +63,7 @@ def query(metric, cells, **more):
         "least": None,
         "threshold": None,
         "quantiles": [],
+        "candidates": None,
         "consistent_with": [],
     } | more
 
@@ -96,8 +98,12 @@ def learners():
 
 
 def events():
-    """Events, at most 5 a learner and cell; scale 300: epsilon 2 * 5 / 300."""
-    frame = pl.DataFrame(KEYS | {"events": NOISE[:6], "events_half_width": [LAPLACE[300]] * 6})
+    """Events, at most 5 a learner and cell, in sums those of `margin`; scale 300: 2 * 5 / 300.
+
+    Three cells to one of the margin: v = 2 * 600^2, c = 2 * 300^2, w = 3 c / (3 c + v) = 3 / 7, and
+    c (1 - w / 3) = 154285.7: 2.1184 * 392.79 + 1 = 833.09.
+    """
+    frame = pl.DataFrame(KEYS | {"events": NOISE[:6], "events_half_width": [834] * 6})
     drawn = draw("events", ["events"], "300", 2, 5, (33_334, 556, 0))
     asked = query("events", 2, most=5, consistent_with=["margin"])
     return frame, asked, [*KEY_FIELDS, *value("events")], [drawn]
@@ -171,8 +177,32 @@ def quantiles():
         for name in ("q50", "q2_5")
         for column in value(name, width=f"{name}_rank_half_width", width_kind="number")
     ]
-    asked = query("quantiles", 1, bounds=[0, 10], quantiles=[0.5, 0.025])
+    asked = query("quantiles", 1, bounds=[0, 10], quantiles=[0.5, 0.025], candidates=11)
     return frame, asked, fields, drawn
+
+
+def read_off():
+    """Two quantiles of a noisy histogram of 11 candidates; scale 2: epsilon 1 / 2.
+
+    2.1184 * sqrt(11 * 2 * 2^2) = 19.87235, of which 3 / 4 and 1 / 2.
+    """
+    frame = pl.DataFrame(
+        {
+            "course": COURSES,
+            "q25": [2, 3],
+            "q25_rank_half_width": [14.904265118414928] * 2,
+            "q50": [2, 8],
+            "q50_rank_half_width": [9.936176745609952] * 2,
+        }
+    )
+    drawn = draw("read_off", ["q25", "q50"], "2", 1, 1, (500_000, 125_000, 0))
+    fields = [
+        column
+        for name in ("q25", "q50")
+        for column in value(name, width=f"{name}_rank_half_width", width_kind="number")
+    ]
+    asked = query("quantiles", 1, bounds=[0, 10], quantiles=[0.25, 0.5], candidates=11)
+    return frame, asked, [key("course", COURSES), *fields], [drawn]
 
 
 THRESHOLD = 50
@@ -191,9 +221,12 @@ def discovered():
 
 
 def margin():
-    """Events by course, whose sums those of `events` are; no noise has this half-width."""
-    frame = pl.DataFrame({"course": COURSES, "events": [-4, 4], "events_half_width": [700] * 2})
-    drawn = draw("margin", ["events"], "300", 2, 5, (33_334, 556, 0))
+    """Events by course, whose sums those of `events` are; scale 600: epsilon 2 * 5 / 600.
+
+    With w of `events`: v w = 308571.4, and 2.1184 * 555.49 + 1 = 1177.75.
+    """
+    frame = pl.DataFrame({"course": COURSES, "events": [-4, 4], "events_half_width": [1178] * 2})
+    drawn = draw("margin", ["events"], "600", 2, 5, (16_667, 139, 0))
     asked = query("events", 2, most=5, consistent_with=["events"])
     return frame, asked, [key("course", COURSES), *value("events")], [drawn]
 
@@ -206,23 +239,57 @@ def gaussian():
     return frame, query("sum", 1, bounds=[0, 100]), value("sum"), [drawn]
 
 
+GAUSSIAN_MEAN_WIDTH = 0.1573315244802789
+
+
 def gaussian_means():
-    """A mean with Gaussian noise: w = (1.959964 sqrt(8^2 + (4 w)^2) + 1/2) / 100."""
+    """A mean of two decimals: w = (1.959964 sqrt(800^2 + (4 w)^2) + 1/2) / 100 hundredths."""
     frame = pl.DataFrame(
         {
             "mean": [5.0],
-            "mean_half_width": [0.16231263148203934],
+            "mean_half_width": [GAUSSIAN_MEAN_WIDTH],
             "learners": [100],
             "learners_half_width": [GAUSSIAN[4]],
         }
     )
     drawn = [
-        draw("means", ["mean"], "8", 1, 5, (None, 195_313, 0), "discrete-gaussian", "L2"),
+        draw("means", ["mean"], "800", 1, 500, (None, 195_313, 0), "discrete-gaussian", "L2"),
         draw("means", ["learners"], "4", 1, 1, (None, 31_250, 0), "discrete-gaussian", "L2"),
     ]
-    asked = query("mean", 1, bounds=[0, 10], least=10)
+    asked = query("mean", 1, bounds=[0, 10], decimals=2, least=10)
     fields = [*value("mean", "number", required=False), *value("learners")]
     return frame, asked, fields, drawn
+
+
+def gaussian_quantiles():
+    """The median of a histogram of 21 candidates: 1.959964 * sqrt(21 * 4^2) / 2 = 17.96337."""
+    frame = pl.DataFrame({"q50": [0.7], "q50_rank_half_width": [17.963366778776855]})
+    cost = (None, 31_250, 0)
+    drawn = draw("medians", ["q50"], "4", 1, 1, cost, "discrete-gaussian", "L2")
+    asked = query("quantiles", 1, bounds=[0, 2], decimals=1, quantiles=[0.5], candidates=21)
+    fields = value("q50", "number", width="q50_rank_half_width", width_kind="number")
+    return frame, asked, fields, [drawn]
+
+
+def whole():
+    """A sum of two decimals, that of `parts`; v = 1000^2, c = 400^2, w = 2 c / (2 c + v) = 8 / 33.
+
+    v w = 242424.2, and 1.959964 * 492.37 + 1 = 966.02 hundredths.
+    """
+    frame = pl.DataFrame({"sum": [1.25], "sum_half_width": [9.67]})
+    cost = (None, 5000, 0)
+    drawn = draw("whole", ["sum"], "1000", 1, 100, cost, "discrete-gaussian", "L2")
+    asked = query("sum", 1, bounds=[0, 1], decimals=2, consistent_with=["parts"])
+    return frame, asked, value("sum", "number"), [drawn]
+
+
+def parts():
+    """What is added up in `whole`: c (1 - w / 2) = 140606.1, and 1.959964 * 374.97 + 1 = 735.93."""
+    frame = pl.DataFrame({"course": COURSES, "sum": [2.5, -1.25], "sum_half_width": [7.36] * 2})
+    cost = (None, 31_250, 0)
+    drawn = draw("parts", ["sum"], "400", 1, 100, cost, "discrete-gaussian", "L2")
+    asked = query("sum", 1, bounds=[0, 1], decimals=2, consistent_with=["whole"])
+    return frame, asked, [key("course", COURSES), *value("sum", "number")], [drawn]
 
 
 PURE = {
@@ -234,8 +301,57 @@ PURE = {
     "quantiles": quantiles,
     "found": discovered,
     "margin": margin,
+    "read_off": read_off,
 }
-ZCDP = {"sums": gaussian, "means": gaussian_means}
+ZCDP = {
+    "sums": gaussian,
+    "means": gaussian_means,
+    "medians": gaussian_quantiles,
+    "whole": whole,
+    "parts": parts,
+}
+
+WEEKS = [f"week {i:02}" for i in range(40)]
+# Made up to look like Laplace noise of scale 4.
+WEEKLY = [
+    3, -1, 0, 6, -4, 1, 2, -9, 0, -2, 5, 1, -3, 8, 0, -1, 2, -6, 4, -2,
+    1, 0, -5, 3, 11, -1, -2, 7, -3, 0, 2, -8, 1, 4, -1, -4, 0, 2, 13, -2,
+]  # fmt: skip
+
+
+def weekly():
+    """Learners by week, in tens and noise: 40 cells; scale 4: epsilon 2 / 4."""
+    told = [10 * (i % 4) + x for i, x in enumerate(WEEKLY)]
+    frame = pl.DataFrame({"week": WEEKS, "learners": told, "learners_half_width": [12] * 40})
+    drawn = draw("weekly", ["learners"], "4", 2, 1, (500_000, 125_000, 0))
+    return frame, query("learners", 2), [key("week", WEEKS), *value("learners")], [drawn]
+
+
+def by_bin():
+    """The same learners by week and bin, with noise of their own; scale 4: epsilon 2 / 4."""
+    told = [5 * (i % 4) + x for i, x in enumerate(WEEKLY)]
+    cells = [n for pair in zip(told, reversed(WEEKLY), strict=True) for n in pair]
+    frame = pl.DataFrame(
+        {
+            "week": [week for week in WEEKS for _ in range(2)],
+            "bin": ["low", "high"] * 40,
+            "learners": cells,
+            "learners_half_width": [12] * 80,
+        }
+    )
+    drawn = draw("by_bin", ["learners"], "4", 2, 1, (500_000, 125_000, 0))
+    fields = [key("week", WEEKS), key("bin", ["low", "high"]), *value("learners")]
+    return frame, query("histogram", 2), fields, [drawn]
+
+
+def rows():
+    """Events that agree with no other table; as `events`."""
+    frame = pl.DataFrame(KEYS | {"events": NOISE[:6], "events_half_width": [LAPLACE[300]] * 6})
+    drawn = draw("rows", ["events"], "300", 2, 5, (33_334, 556, 0))
+    return frame, query("events", 2, most=5), [*KEY_FIELDS, *value("events")], [drawn]
+
+
+LONG = {"weekly": weekly, "by_bin": by_bin, "rows": rows}
 
 TERMS = {
     "access": "controlled",
@@ -243,13 +359,19 @@ TERMS = {
     "request_sha256": "0" * 64,
     "catalogue_sha256": "1" * 64,
 }
-PURE_COST = "epsilon = 7.166668, delta = 1.7409361e-11"
-ZCDP_COST = "rho = 0.227813, delta = 0"
+CHARGE = "1f00a3c2"
+PURE_COST = "epsilon = 7.650001, delta = 1.7409361e-11"
+ZCDP_COST = "rho = 0.295313, delta = 0"
+COSTS = {
+    7_650_001: PURE_COST,
+    1_033_334: "epsilon = 1.033334, delta = 0",
+    None: ZCDP_COST,
+}
 
 
 UNIT = (
-    "Unit of privacy: one learner, with all that the source holds of that learner. "
-    "Adjacency: with and without one learner."
+    "Unit of privacy: one learner, with all that the source holds of that learner; which ids are "
+    "one learner's is taken as given. Adjacency: with and without one learner."
 )
 ADDING_UP = (
     "Its cost adds to that of every other aggregate release of the family oulad; k-anonymous "
@@ -285,7 +407,7 @@ def build(root, tables=PURE, *, csv=False):
     drawn = [one for _, _, _, some in made.values() for one in some]
     manifest = {
         "$schema": "https://datapackage.org/profiles/2.0/datapackage.json",
-        "name": "told",
+        "name": f"told-{CHARGE}",
         "title": "Told",
         "description": "A package to forge.",
         "created": "2026-01-31T12:00:00Z",
@@ -321,23 +443,36 @@ def total(drawn):
 
 def readme(manifest):
     """The text, with the cost as it was worked out by hand."""
-    pure = manifest["kohort"]["privacy"]["micro_epsilon"] is not None
+    epsilon = manifest["kohort"]["privacy"]["micro_epsilon"]
+    pure = epsilon is not None
     kind = "(epsilon, delta)-differentially private" if pure else "delta-approximate rho-zCDP"
     lines = [
         "# Told",
         UNIT,
-        f"This release is {kind}: {PURE_COST if pure else ZCDP_COST}.",
+        f"This release is {kind}: {COSTS[epsilon]}.",
         ADDING_UP,
     ]
     for table in manifest["resources"]:
         cells = table["query"]["cells"]
-        lines.append(f"{table['name']}: each learner counts in at most {cells} cells.")
+        said = "1 cell" if cells == 1 else f"{cells} cells"
+        lines.append(f"{table['name']}: each learner counts in at most {said}.")
     for one in manifest["kohort"]["measurements"]:
         start = f"- {one['table']}: {', '.join(one['columns'])}: {one['mechanism']}"
+        query = next(t["query"] for t in manifest["resources"] if t["name"] == one["table"])
+        told, step = query["candidates"], f"in steps of 1e-{query['decimals']}"
+        where = {
+            "quantiles": f" on the counts of {told} bins",
+            "sum": f" on the sum, {step}",
+        }.get(query["metric"], "")
+        if one["columns"] == ["mean"]:
+            where = f" on the sum of (value - middle of the bounds), {step}"
+        end = f"noise{where}, scale {one['scale']}, "
+        end += f"a learner changes a cell by at most {one['linf']}."
         if one["mechanism"] == "noisy-max":
-            end = f"selection, scale {one['scale']}, score sensitivity {one['linf']}."
-        else:
-            end = f"noise, scale {one['scale']}, a learner changes a cell by at most {one['linf']}."
+            end = (
+                f"selection among {told} values, scale {one['scale']}, score sensitivity "
+                f"{one['linf']}, in ten-thousandths of a rank."
+            )
         lines.append(f"{start} {end}")
     lines.append(
         "- The error that is told is the noise alone: what contribution bounds, clamps, rounding "
@@ -351,13 +486,13 @@ def approve(path, root):
     manifest = json.loads((root / "datapackage.json").read_text())
     drawn = [
         {name: part for name, part in one.items() if name not in {"table", "columns"}}
-        for one in reversed(manifest["kohort"]["measurements"])
+        for one in manifest["kohort"]["measurements"]
     ]
     tables = {
-        table["name"]: {column["name"]: column["role"] for column in table["schema"]["fields"]}
+        table["name"]: {"query": table["query"], "fields": table["schema"]["fields"]}
         for table in manifest["resources"]
     }
-    charge = {"id": "1f00a3c2", "measurements": drawn}
+    charge = {"id": CHARGE, "measurements": drawn}
     approval = {"release_type": "aggregate", **TERMS, "tables": tables, "charge": charge}
     path.write_text(json.dumps(approval))
     return path

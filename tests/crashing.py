@@ -18,8 +18,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import NamedTuple
 
+import diffprivlib.mechanisms.geometric  # noqa: F401 - imported when noise is drawn
 import hypothesis  # noqa: F401 - pandera imports it in the middle of a build
 import numba.typed  # noqa: F401 - so does numba
+import opendp.prelude  # noqa: F401 - imported when noise is drawn
 import polars as pl
 import psycopg  # noqa: F401 - and SQLAlchemy
 import pytest
@@ -44,6 +46,39 @@ LONGEST = 60
 
 WITHDRAWN = 3
 """Who withdraws after the first release, so that the same request makes another."""
+
+BUDGET = """
+[budget]
+epsilon_per_family = 2.0
+delta = 1e-9
+"""
+AGGREGATE = """
+title = "Learners by region"
+researcher = "r.lee@uni.example"
+purpose = "research"
+source = "small"
+[release]
+type = "aggregate"
+access = "controlled"
+catalogue = "CATALOGUE"
+[release.budget]
+epsilon = 0.5
+[[release.queries]]
+name = "by_region"
+type = "learners"
+by = ["code_module", "region"]
+cells = 2
+[[release.queries]]
+name = "clicks"
+type = "quantiles"
+of = "clicks"
+by = ["gender"]
+quantiles = [0.5]
+bounds = [0, 20]
+nulls = "leave-out"
+method = "noisy-max"
+"""
+"""A quarter of the budget, for noise of both libraries."""
 
 _CHANGING = frozenset({"os.mkdir", "os.rename", "os.remove", "os.rmdir", "os.link", "os.chmod"})
 _FORKS = multiprocessing.get_context("forkserver")
@@ -77,6 +112,11 @@ def lose_a_commit() -> None:
         raise dialect.loaded_dbapi.OperationalError("lost")
 
     DefaultDialect.do_commit = lost
+
+
+def ignore_the_lock() -> None:
+    """Builds run side by side, as where the lock is lost: nothing that is promised rests on it."""
+    pipelines.build.one_at_a_time = lambda *_, **__: contextlib.nullcontext()
 
 
 class Hold:
@@ -346,7 +386,8 @@ class Worlds:
 
         Args:
             kind: `ready` for a first build; `linked`, the same in a project; `served`, which has a
-                release in `out`; `outdated`, where that is no longer what the request gives.
+                release in `out`; `outdated`, where that is no longer what the request gives;
+                `aggregate` for a first build of figures; `drawn`, which has some in `out`.
             root: where to copy it to.
         """
         world = self._copied(kind, root)
@@ -399,11 +440,14 @@ class Worlds:
         root = self._folder / kind
         if kind == "ready":
             return self._ready(root)
-        world = self._copied("served" if kind == "outdated" else "ready", root)
+        before = {"outdated": "served", "drawn": "aggregate"}
+        world = self._copied(before.get(kind, "ready"), root)
         if kind == "outdated":
             world.withdraw(WITHDRAWN)
-        elif kind == "served":
+        elif kind in {"served", "drawn"}:
             world.build_now("out")
+        elif kind == "aggregate":
+            _ask_for_figures(world)
         else:
             _replace(world.workspace / "policy.toml", "projects = []", 'projects = ["study"]')
             linked = 'pseudonyms = "linked"\nproject = "study"'
@@ -434,6 +478,15 @@ def prepared_worlds(request: pytest.FixtureRequest, factory: pytest.TempPathFact
     """Those of one database, as a parametrized fixture names it."""
     server = None if request.param == "sqlite" else request.getfixturevalue("postgresql")
     return Worlds(factory.mktemp(request.param), server)
+
+
+def _ask_for_figures(world: World) -> None:
+    """Give the family a budget and a catalogue, and ask for an aggregate."""
+    policy = world.workspace / "policy.toml"
+    policy.write_text(policy.read_text() + BUDGET)
+    said = world.say("catalog", "new", "small", "--items", "x,y")
+    catalogue = said.split("sha256: ")[1].strip()
+    (world.root / "request.toml").write_text(AGGREGATE.replace("CATALOGUE", catalogue))
 
 
 def _file(root: Path) -> URL:
@@ -471,7 +524,8 @@ def assert_tidy(world: World) -> None:
     assert left_behind(world) == []
     known = {one.id: one for one in world.releases()}
     assert "reserved" not in world.states()
-    kept = {f"release-{name}" for name, one in known.items() if one.state != "failed"}
+    keyed = {name for name, one in known.items() if not one.is_aggregate}
+    kept = {f"release-{name}" for name in keyed if known[name].state != "failed"}
     if any(one.project for one in known.values()):
         kept = {f"project-{one.project}" for one in known.values()}
     assert keys(world) == kept

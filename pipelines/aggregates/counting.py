@@ -14,7 +14,7 @@ from anonymizer.dp.quantiles import nearest
 from pipelines.aggregates.grid import Grid, Key
 from pipelines.aggregates.people import NUMBER, People, people_of
 from pipelines.aggregates.plan import AggregatePlan, PlannedQuery
-from pipelines.aggregates.rows import Activity, added_up, key_name, value_name
+from pipelines.aggregates.rows import Counted, added_up, key_name, value_name
 from pipelines.passes import ROWS
 from pipelines.sources.quarantine import Quarantine
 from pipelines.views import conform
@@ -23,6 +23,8 @@ from schemas.queries import LEAVE_OUT, Events, Histogram, Mean, Quantiles, Sum
 _PRIORITY: Final = np.dtype(np.uint64)
 _DRAWN_AT_ONCE: Final = 1 << 22
 _KNOWN: Final = "known:"
+_FARTHEST: Final = 10**12
+"""Of what an unknown value counts as, in units: far beyond all bounds, and a whole number still."""
 
 Whole = NDArray[np.int64]
 
@@ -91,7 +93,7 @@ def exact_figures(
     conformed = conform(tables, plan.family, quarantine, own_keys=True)
     keys = [key for query in plan.queries for key in query.grid.keys]
     people = people_of(conformed, plan.family, keys, quarantine)
-    of = Activity(conformed, plan.family, people)
+    of = Counted(conformed, plan.family, people)
     found: dict[str, Exact] = {}
     for together in plan.passes():
         first = together[0]
@@ -163,7 +165,8 @@ def _units(
         divisor = np.maximum(rows, 1)
         units = (2 * units + divisor) // (2 * divisor)
     if isinstance(query.nulls, float):
-        units = np.where(known, units, round(query.nulls * 10**query.decimals))
+        counted_as = max(-_FARTHEST, min(_FARTHEST, query.nulls * 10**query.decimals))
+        units = np.where(known, units, round(counted_as))
     return units, known
 
 

@@ -3,18 +3,36 @@
 from collections.abc import Iterator
 from typing import Final
 
-import polars as pl
-
 from anonymizer.dp.accounting import Cost
-from pipelines.aggregates.plan import AggregatePlan, PlannedQuery
-from pipelines.aggregates.tables import BIN, NoisyTable
+from pipelines.aggregates.plan import AggregatePlan, PlannedQuery, quantile_name
+from pipelines.errors import RequestError
 from pipelines.governance.ledger import PlannedDraw
 from schemas import manifest as m
-from schemas.queries import LEAVE_OUT, Events, Histogram, Mean, Quantiles
-from schemas.queries import Query as Asked
+from schemas.queries import LEAVE_OUT, Events, Histogram, Mean, Quantiles, Sum
 
 HALF_WIDTH_SUFFIX: Final = "_half_width"
-_TYPES: Final = {pl.String(): "string", pl.Int64(): "integer", pl.Float64(): "number"}
+
+BIN: Final = "bin"
+"""The key of a histogram's bins."""
+
+
+def demand_describable(plan: AggregatePlan) -> None:
+    """Refuse what no package could say of itself: before it is paid for, and before it is approved.
+
+    Raises:
+        RequestError: such as two columns of one name.
+    """
+    for i, query in enumerate(plan.queries):
+        try:
+            described(query, plan)
+            names = [field.name for field in fields(query, plan)]
+        except m.ManifestError as error:
+            raise RequestError(f"request: release.queries.{i}: {error}; ask otherwise") from None
+        if len(set(names)) < len(names):
+            raise RequestError(
+                f"request: release.queries.{i}: two columns of its table share a name"
+            )
+    measurements(plan)
 
 
 def planned_draws(plan: AggregatePlan) -> tuple[PlannedDraw, ...]:
@@ -53,9 +71,8 @@ def privacy_of(cost: Cost) -> m.Privacy:
     return m.Privacy(cost.micro_epsilon, cost.micro_rho, cost.atto_delta)
 
 
-def described(table: NoisyTable) -> m.Query:
+def described(query: PlannedQuery, plan: AggregatePlan) -> m.Query:
     """What a table answers, and how far one learner counts in it."""
-    query = table.query
     of, unit = query.query, 10**query.decimals
     bounded = query.terms.bounds is not None
     low, high = query.clamps
@@ -70,7 +87,8 @@ def described(table: NoisyTable) -> m.Query:
         least=query.least if isinstance(of, Mean) else None,
         threshold=query.threshold,
         quantiles=of.quantiles if isinstance(of, Quantiles) else (),
-        consistent_with=table.consistent_with,
+        candidates=len(query.candidates) if isinstance(of, Quantiles) else None,
+        consistent_with=plan.agrees_with(query),
     )
 
 
@@ -85,53 +103,55 @@ def _nulls_text(query: PlannedQuery) -> str | None:
     return "unknown values have a bin of their own"
 
 
-def fields(table: NoisyTable, plan: AggregatePlan) -> tuple[m.CellField, ...]:
-    """The columns of a table, in its order."""
-    return tuple(_fields(table, plan))
+def fields(query: PlannedQuery, plan: AggregatePlan) -> tuple[m.CellField, ...]:
+    """The columns of a query's table, in its order: keys, and each figure with its half-width."""
+    return (*_keys(query, plan), *_figures(query))
 
 
-def _fields(table: NoisyTable, plan: AggregatePlan) -> Iterator[m.CellField]:
-    query, schema = table.query, table.frame.schema
+def _keys(query: PlannedQuery, plan: AggregatePlan) -> Iterator[m.CellField]:
     for key in query.grid.keys:
         column = plan.family.views[key.view].columns[key.column]
         enum = () if query.grid.discovered else key.labels
         yield m.CellField(key.column, "string", m.KEY, column.description, enum=enum)
     if isinstance(query.query, Histogram):
-        text = f"Bin of {query.query.of}."
+        text = f"Bin of {query.query.of}{_put_together(query)}."
         yield m.CellField(BIN, "string", m.KEY, text, enum=query.bin_labels)
-    for name in table.frame.columns[len(query.grid.keys) + isinstance(query.query, Histogram) :]:
-        kind = _TYPES[schema[name]]
-        of = _value_of(name)
-        required = not (isinstance(query.query, Mean) and (of or name) == "mean")
-        role = m.VALUE if of is None else m.HALF_WIDTH
-        text = _meaning(name, query.query) if of is None else _width_meaning(name, of)
-        yield m.CellField(name, kind, role, text, of=of, required=required)
 
 
-def _value_of(name: str) -> str | None:
-    """The value column that a column of half-widths is about."""
-    if not name.endswith(HALF_WIDTH_SUFFIX):
-        return None
-    return name.removesuffix(HALF_WIDTH_SUFFIX).removesuffix("_rank")
+def _figures(query: PlannedQuery) -> Iterator[m.CellField]:
+    of = query.query
+    if isinstance(of, Quantiles):
+        kind = "number" if query.decimals else "integer"
+        for share in of.quantiles:
+            name = quantile_name(share)
+            text = (
+                f"The value of {of.of}{_put_together(query)} that {share:.6g} of the learners do "
+                "not exceed, chosen with noise."
+            )
+            yield m.CellField(name, kind, m.VALUE, text)
+            text = f"Learners by which the rank of {name} may be off, with 95%, for the noise."
+            yield m.CellField(f"{name}_rank_half_width", "number", m.HALF_WIDTH, text, of=name)
+        return
+    if isinstance(of, Mean):
+        text = f"Mean of {of.of}{_put_together(query)}: a noisy sum over a noisy count."
+        yield from _with_width("mean", "number", text, required=False)
+    if isinstance(of, Sum):
+        kind = "number" if query.decimals else "integer"
+        text = f"Sum of {of.of}{_put_together(query)} over learners, with noise."
+        yield from _with_width("sum", kind, text)
+    elif isinstance(of, Events):
+        yield from _with_width("events", "integer", f"Rows of {of.view}, with noise.")
+    else:
+        yield from _with_width("learners", "integer", "Distinct learners, with noise.")
 
 
-def _meaning(name: str, query: Asked) -> str:
-    of = getattr(query, "of", "")
-    if name == "learners":
-        return "Distinct learners, with noise."
-    if name == "events":
-        return f"Rows of {query.view}, with noise."
-    if name == "sum":
-        return f"Sum of {of} over learners, with noise."
-    if name == "mean":
-        return f"Mean of {of} over learners, a noisy sum over a noisy count."
-    share = name.removeprefix("q").replace("_", ".")
-    return f"The value of {of} that {share}% of learners do not exceed, by a noisy choice."
+def _with_width(name: str, kind: str, text: str, *, required: bool = True) -> Iterator[m.CellField]:
+    yield m.CellField(name, kind, m.VALUE, text, required=required)
+    text = f"Half-width of the 95% interval about {name}, for the noise alone."
+    width = f"{name}{HALF_WIDTH_SUFFIX}"
+    yield m.CellField(width, kind, m.HALF_WIDTH, text, of=name, required=required)
 
 
-def _width_meaning(name: str, of: str) -> str:
-    if "_rank" in name:
-        return (
-            f"Learners: with 95% the rank of {of} is no further from the asked one, for the noise."
-        )
-    return f"Half-width of the 95% interval about {of}, for the noise alone."
+def _put_together(query: PlannedQuery) -> str:
+    """What becomes of several rows of a learner in one cell."""
+    return " (a learner's rows in a cell added up)" if query.adds_up else " (a learner's mean)"

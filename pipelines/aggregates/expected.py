@@ -11,7 +11,9 @@ from anonymizer.dp.mechanisms import NoisyMax
 from anonymizer.dp.quantiles import rank_half_widths
 from anonymizer.dp.widths import Kind
 from anonymizer.errors import CoreError
-from pipelines.aggregates.plan import AggregatePlan, PlannedQuery, half_width_of, plan_query
+from pipelines.aggregates.plan import AggregatePlan, PlannedQuery, half_width_of
+from pipelines.aggregates.planning import plan_query
+from pipelines.aggregates.tables import agreed
 from pipelines.errors import RequestError
 from schemas.queries import Mean, Quantiles, Sum
 
@@ -27,12 +29,13 @@ class ExpectedError:
         column: of its table.
         mechanism: what is drawn.
         scale: of the noise, as an exact fraction.
-        cells: of the grid; None where keys are discovered.
+        cells: of the grid, bins included; None where keys are discovered.
         l0: in how many of them a learner counts.
         linf: what a learner changes one of them by, in units.
         half_width: of the 95% interval, in the column's unit; of quantiles in learners, by rank; of
             means at the expected number of learners a cell. None: no public number tells.
         expected: learners of a cell on average, by public numbers; None where there are none.
+        threshold: of discovered keys: what a noisy count must exceed to be told; else None.
     """
 
     table: str
@@ -44,12 +47,12 @@ class ExpectedError:
     linf: int
     half_width: float | None
     expected: float | None
+    threshold: int | None
 
 
 def expected_errors(plan: AggregatePlan) -> tuple[ExpectedError, ...]:
     """Of every value column that will be drawn, in the order of the request."""
-    learners = plan.public.catalogue.learners
-    return tuple(found for query in plan.queries for found in _of_query(query, learners))
+    return tuple(found for query in plan.queries for found in _of_query(query, plan))
 
 
 def needed_budget(plan: AggregatePlan, name: str, half_width: float) -> int:
@@ -69,9 +72,8 @@ def needed_budget(plan: AggregatePlan, name: str, half_width: float) -> int:
     """
     if name not in {query.name for query in plan.queries}:
         raise RequestError(f"--wish: {name} is no query of the request")
-    learners = plan.public.catalogue.learners
     now = plan.query(name)
-    if next(_of_query(now, learners)).half_width is None:
+    if next(_of_query(now, plan)).half_width is None:
         raise RequestError(
             f"--wish: the error of {name} depends on how many learners a cell has; have a steward "
             "write learners into the catalogue"
@@ -83,7 +85,7 @@ def needed_budget(plan: AggregatePlan, name: str, half_width: float) -> int:
             again = plan_query(terms, plan.terms.kind, plan.public, subject=name)
         except CoreError:  # too little for its draws
             return False
-        found = next(_of_query(again, learners)).half_width
+        found = next(_of_query(again, plan)).half_width
         return found is not None and found <= half_width
 
     if not holds(_MOST_MICRO):
@@ -95,10 +97,11 @@ def needed_budget(plan: AggregatePlan, name: str, half_width: float) -> int:
     return above
 
 
-def _of_query(query: PlannedQuery, learners: int | None) -> Iterator[ExpectedError]:
-    discovered = query.grid.discovered
-    cells = None if discovered else query.grid.size
+def _of_query(query: PlannedQuery, plan: AggregatePlan) -> Iterator[ExpectedError]:
+    learners = plan.public.catalogue.learners
+    cells = None if query.grid.discovered else query.grid.size * max(1, len(query.bin_labels))
     expected = None if cells is None or learners is None else learners / cells
+    agreed = _agreed(query, plan)
     for i, measurement in enumerate(query.measurements):
         mechanism = measurement.mechanism
         for j, column in enumerate(measurement.columns):
@@ -110,9 +113,29 @@ def _of_query(query: PlannedQuery, learners: int | None) -> Iterator[ExpectedErr
                 cells=cells,
                 l0=mechanism.l0,
                 linf=mechanism.linf,
-                half_width=_half_width(query, i, j, expected),
+                half_width=_half_width(query, i, j, expected) if agreed is None else agreed,
                 expected=expected,
+                threshold=query.threshold,
             )
+
+
+def _agreed(query: PlannedQuery, plan: AggregatePlan) -> float | None:
+    """The half-width once a margin and its cells are made to agree; None where they are not.
+
+    By the same step as on noisy figures, on none: it depends on the noise alone.
+    """
+    partners = plan.agrees_with(query)
+    if not partners:
+        return None
+    other = plan.query(partners[0])
+    margin, detail = (query, other) if query.margin_of is not None else (other, query)
+    found = agreed(margin, detail)
+    width = found.margin_half_width if query is margin else found.cell_half_width
+    return width / _unit(query)
+
+
+def _unit(query: PlannedQuery) -> int:
+    return 10**query.decimals if isinstance(query.query, Sum) else 1
 
 
 def _half_width(
@@ -132,8 +155,7 @@ def _half_width(
         return widths[column]
     if isinstance(query.query, Mean) and measurement == 0:
         return None if expected is None else _of_mean(query, expected)
-    unit = 10**query.decimals if isinstance(query.query, Sum) else 1
-    return half_width_of(drawn) / unit
+    return half_width_of(drawn) / _unit(query)
 
 
 def _of_mean(query: PlannedQuery, expected: float) -> float:

@@ -1,6 +1,7 @@
 """The public grid of a query: which cells there are, whoever is in them."""
 
 import math
+from collections.abc import Iterator
 from dataclasses import dataclass
 from itertools import product
 from typing import Final
@@ -10,14 +11,14 @@ from anonymizer.hierarchy import Hierarchy
 from pipelines.aggregates.periods import PeriodRange, period_range
 from pipelines.errors import RequestError, SourceError
 from pipelines.ladders import HierarchyRows, ladder_of
-from schemas.aggregates import discovers, key_column
 from schemas.catalogue import Catalogue, catalogue_sha256
 from schemas.declaration import Family, View, ViewColumn
 from schemas.queries import GroupKey, Query
+from schemas.query_rules import discovers, key_column
 from schemas.roles import MISSING, OTHER, Role
 
-MOST_CELLS: Final = 2_000_000
-"""Of one grid: every cell costs a draw, and a line of the table."""
+MOST_DRAWS: Final = 2_000_000
+"""For one query: every cell costs a draw, or one for each of its bins."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -116,16 +117,21 @@ class Public:
 
     def declared(self) -> dict[str, list[tuple[str, ...]]]:
         """View and column -> the labels of each level, for all that declarations list."""
-        return {
-            f"{view}.{name}": list(ladder.labels)
-            for view, own in self.family.views.items()
-            for name, column in own.columns.items()
-            if (ladder := _ladder(name, column, self.rows)) is not None
-        }
+        return {f"{view}.{name}": list(ladder.labels) for view, name, ladder in self._ladders()}
 
     def sha256(self) -> str:
-        """The hash that a request names."""
-        return catalogue_sha256(self.catalogue, self.declared())
+        """The hash that a request names: of the catalogue, and of which value has which label."""
+        paths = {
+            f"{view}.{name}": [ladder.label_of(level) for level in range(ladder.height + 1)]
+            for view, name, ladder in self._ladders()
+        }
+        return catalogue_sha256(self.catalogue, paths)
+
+    def _ladders(self) -> Iterator[tuple[str, str, Hierarchy]]:
+        for view, own in self.family.views.items():
+            for name, column in own.columns.items():
+                if (ladder := _ladder(name, column, self.rows)) is not None:
+                    yield view, name, ladder
 
 
 def grid_of(query: Query, public: Public, *, subject: str) -> Grid:
@@ -137,18 +143,11 @@ def grid_of(query: Query, public: Public, *, subject: str) -> Grid:
         subject: the query's place in the request.
 
     Raises:
-        RequestError: a level is above the hierarchy, or the grid has more than `MOST_CELLS` cells.
+        RequestError: a level is above the hierarchy.
         SourceError: a declared hierarchy is not a tree.
     """
-    grid = Grid(
-        tuple(_key(query, i, public, subject=f"{subject}.by.{i}") for i in range(len(query.by)))
-    )
-    if not grid.discovered and grid.size > MOST_CELLS:
-        raise RequestError(
-            f"{subject}.by: {grid.size:,} cells; ask for {MOST_CELLS:,} at most, of fewer keys or "
-            "coarser levels"
-        )
-    return grid
+    keys = (_key(query, i, public, subject=f"{subject}.by.{i}") for i in range(len(query.by)))
+    return Grid(tuple(keys))
 
 
 def _key(query: Query, number: int, public: Public, *, subject: str) -> Key:
@@ -161,7 +160,9 @@ def _key(query: Query, number: int, public: Public, *, subject: str) -> Key:
     ladder = _ladder(name, column, public.rows)
     height = 0 if ladder is None else ladder.height
     if asked.level > height:
-        raise RequestError(f"{subject}.level: {name} has levels 0 to {height}")
+        raise RequestError(
+            f"request: {subject}.level: {name} has levels 0 to {height}; see `kohort catalog show`"
+        )
     if ladder is not None:
         closed = _is_closed(public.family, own, name, ladder)
         return _of_ladder(asked, view, ladder, closed=closed)
@@ -188,6 +189,10 @@ def _ladder(name: str, column: ViewColumn, rows: HierarchyRows) -> Hierarchy | N
 
 def _of_ladder(key: GroupKey, view: str, ladder: Hierarchy, *, closed: bool) -> Key:
     labels = ladder.labels[key.level]
+    if OTHER in labels:
+        raise SourceError(
+            f"{view}.{key.column}: {OTHER} has a meaning of its own; rename that label"
+        )
     codes = tuple(zip(ladder.leaves, ladder.levels[key.level].tolist(), strict=True))
     if closed:
         return Key(key.column, view, key.level, labels, Listed(codes, None))

@@ -6,6 +6,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
+import pandera.polars as pa
+
 from anonymizer.dp.report import together
 from pipelines.aggregates.describe import (
     as_draw,
@@ -71,7 +73,7 @@ def pack_aggregate(
     (folder / "data").mkdir()
     resources = []
     for table in tables:
-        columns = fields(table, plan)
+        columns = fields(table.query, plan)
         _hold_to_schema(table, columns)
         name, csv = table.query.name, plan.request.release.csv
         written = write_frame(folder, name, table.frame, csv=csv)
@@ -81,7 +83,7 @@ def pack_aggregate(
                 path=written.path,
                 size=written.size,
                 sha256=written.sha256,
-                query=described(table),
+                query=described(table.query, plan),
                 fields=columns,
                 csv_path=written.csv_path,
             )
@@ -122,12 +124,16 @@ def write_aggregate_steward(
         quarantine: rows put aside, by reason.
         delta: of the policy: at which epsilons are told.
     """
+    plan = building.plan
     approval = m.AggregateApproval(
         access=manifest.promise.access,
         family=manifest.promise.family,
         request_sha256=manifest.promise.request_sha256,
         catalogue_sha256=manifest.promise.catalogue_sha256,
-        tables={t.name: {f.name: f.role for f in t.fields} for t in manifest.resources},
+        tables={
+            query.name: m.ApprovedTable(described(query, plan), fields(query, plan))
+            for query in plan.queries
+        },
         charge_id=building.release,
         draws=tuple(as_draw(draw) for draw in charged),
     )
@@ -135,10 +141,10 @@ def write_aggregate_steward(
     (folder / APPROVAL_FILE).write_text(text, encoding="utf-8")
     (folder / "quarantine").mkdir()
     quarantine.write(folder / "quarantine")
-    purpose = building.plan.request.purpose
+    purpose = plan.request.purpose
     rights = {"cut_off": building.moment, "purpose": purpose, **building.rights.decided}
     _write_json(folder / "eligibility.json", rights)
-    _write_json(folder / "accounting.json", _accounting(building.plan, delta))
+    _write_json(folder / "accounting.json", _accounting(plan, delta))
 
 
 def _promise(building: Aggregating, policy: Policy) -> m.AggregatePromise:
@@ -159,18 +165,22 @@ def _promise(building: Aggregating, policy: Policy) -> m.AggregatePromise:
 
 def _hold_to_schema(table: NoisyTable, columns: Sequence[m.CellField]) -> None:
     """Hold a table to the strict released schema; its messages name columns, never values."""
-    schema = cells_schema(
-        table.query.name,
+    if broken := breaches(released_cells(table.query.name, columns), table.frame):
+        named = "; ".join(map(str, broken))
+        raise PrivacyError(
+            f"{table.query.name}: what was built breaks the released schema ({named})"
+        )
+
+
+def released_cells(name: str, columns: Sequence[m.CellField]) -> pa.DataFrameSchema:
+    """The Pandera schema of a table of these columns."""
+    return cells_schema(
+        name,
         keys={field.name: field.enum for field in columns if field.role == m.KEY},
         whole=[field.name for field in columns if field.type == "integer"],
         numbers={field.name: not field.required for field in columns if field.type == "number"},
         order=[field.name for field in columns],
     )
-    if broken := breaches(schema, table.frame):
-        named = "; ".join(map(str, broken))
-        raise PrivacyError(
-            f"{table.query.name}: what was built breaks the released schema ({named})"
-        )
 
 
 def _accounting(plan: AggregatePlan, delta: float) -> dict[str, object]:

@@ -21,6 +21,7 @@ NUMBER: Final = "_number"
 
 ENROLMENTS: Final = "enrolments"
 LEARNERS: Final = "learners"
+_KNOWN: Final = "_known"
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,12 +30,11 @@ class People:
 
     Attributes:
         pairs: `learner`, `_number`, and `_course` where the family has items: each pair once.
-        number: how many learners there are.
-        own: key -> the position of each learner's value among its labels; shape (number,).
+        own: key -> the position of each learner's value among its labels, by his number; -1 where
+            he has none.
     """
 
     pairs: pl.DataFrame
-    number: int
     own: Mapping[Key, NDArray[np.int64]]
 
 
@@ -44,8 +44,8 @@ def people_of(
     """Number the learners, and look up the attributes that cells are told apart by.
 
     Only accounts that take part as learners count: those that the view `enrolments` admits, in
-    which courses it does; or else those of `learners`. Whoever has no row there is left out where
-    any of his attributes are asked for, and counted in quarantine.
+    which courses it does; or else those of `learners`. Whoever has no row in `learners` is in no
+    cell of queries that ask for an attribute, and is counted in quarantine.
 
     Args:
         tables: conformed tables, of permitted rows alone.
@@ -53,18 +53,25 @@ def people_of(
         keys: all keys of all queries.
         quarantine: where learners without attributes go.
     """
-    pairs = _taking_part(tables, family)
+    numbered = _numbered(_taking_part(tables, family))
     own = [key for key in dict.fromkeys(keys) if key.own]
     if not own:
-        numbered = _numbered(pairs)
-        return People(numbered, _count(numbered), {})
+        return People(numbered.drop(ROW), {})
     attributes = _attributes(tables, family, own)
-    orphans = pairs.join(attributes, on=LEARNER, how="anti")
+    orphans = numbered.join(attributes, on=LEARNER, how="anti")
     quarantine.add(_table(family), Reason.NO_LEARNER_ROW, orphans[ROW])
-    numbered = _numbered(pairs.join(attributes, on=LEARNER, how="semi"))
     learners = numbered.select(LEARNER, NUMBER).unique().sort(NUMBER)
-    values = learners.join(attributes, on=LEARNER, how="left", maintain_order="left")
-    return People(numbered, learners.height, {key: coded(values[key.column], key) for key in own})
+    values = learners.join(
+        attributes.with_columns(pl.lit(value=True).alias(_KNOWN)),
+        on=LEARNER,
+        how="left",
+        maintain_order="left",
+    )
+    known = values[_KNOWN].fill_null(value=False).to_numpy()
+    return People(
+        numbered.drop(ROW),
+        {key: np.where(known, coded(values[key.column], key), -1) for key in own},
+    )
 
 
 def coded(labels: pl.Series, key: Key) -> NDArray[np.int64]:
@@ -105,12 +112,7 @@ def _attributes(tables: Mapping[str, Frame], family: Family, own: list[Key]) -> 
 
 
 def _numbered(pairs: pl.DataFrame) -> pl.DataFrame:
-    number = (pl.col(LEARNER).rank("dense") - 1).cast(pl.UInt32).alias(NUMBER)
-    return pairs.drop(ROW).with_columns(number)
-
-
-def _count(numbered: pl.DataFrame) -> int:
-    return numbered[NUMBER].n_unique()
+    return pairs.with_columns((pl.col(LEARNER).rank("dense") - 1).cast(pl.UInt32).alias(NUMBER))
 
 
 def _table(family: Family) -> str:

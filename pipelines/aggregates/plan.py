@@ -1,49 +1,20 @@
 """What an aggregate build does, decided before a row is read: grids, bounds and noise."""
 
-import math
 from collections import defaultdict
-from collections.abc import Sequence
 from dataclasses import dataclass
 from decimal import Decimal
-from fractions import Fraction
-from typing import Final, Literal
+from typing import Final
 
 from anonymizer.dp.accounting import Cost, composed
-from anonymizer.dp.calibration import (
-    gaussian_for,
-    laplace_for,
-    noisy_max_for_epsilon,
-    noisy_max_for_rho,
-)
-from anonymizer.dp.means import least_count
 from anonymizer.dp.mechanisms import IntegerMechanism, Mechanism, NoisyMax
-from anonymizer.dp.quantiles import candidates, method_for
-from anonymizer.dp.queries import Sensitivity
-from anonymizer.dp.threshold import threshold_for
-from anonymizer.dp.widths import Kind
-from anonymizer.errors import CoreError
-from anonymizer.hierarchy import MISSING, Hierarchy, bin_labels
-from pipelines.aggregates.grid import Grid, Key, Public, grid_of
+from anonymizer.hierarchy import Hierarchy
+from pipelines.aggregates.grid import Grid, Key, Public
 from pipelines.aggregates.rows import value_name
-from pipelines.errors import RequestError
-from pipelines.ladders import edges_of
 from pipelines.plan import needs_of
 from schemas.aggregates import AggregateTerms, QueryTerms
 from schemas.declaration import Family
-from schemas.queries import Events, Histogram, Learners, Mean, Quantiles, Query, Sum
+from schemas.queries import Events, Learners, Query, Sum
 from schemas.request import AggregateRequest
-from schemas.roles import Aggregate
-
-_MICRO: Final = 10**6
-_ADDED_UP: Final = (
-    Aggregate.SUM,
-    Aggregate.COUNT,
-    Aggregate.COUNT_DISTINCT,
-    Aggregate.COUNT_WEEKS,
-)
-_MOST_DECIMALS: Final = 6
-_DIGITS: Final = 11
-"""Of a binned value in units: what `passes.in_units` keeps has one more."""
 
 _MARGINS: Final = (Learners, Events, Sum)
 
@@ -182,6 +153,12 @@ class AggregatePlan:
                 found[query.query.view, query.row_keys].append(query)
         return list(found.values())
 
+    def agrees_with(self, query: PlannedQuery) -> tuple[str, ...]:
+        """The tables whose sums are made to agree with this query's."""
+        if query.margin_of is not None:
+            return (query.margin_of,)
+        return tuple(other.name for other in self.margins() if other.margin_of == query.name)
+
     def margins(self) -> list[PlannedQuery]:
         """The queries that are sums of another's cells."""
         return [query for query in self.queries if query.margin_of is not None]
@@ -201,161 +178,6 @@ class AggregatePlan:
                 wanted[query.query.view][column] = None
         views = {view: tuple(columns) for view, columns in wanted.items()}
         return needs_of(self.family, views, by_item=self.item is not None)
-
-
-def make_aggregate_plan(
-    request: AggregateRequest, terms: AggregateTerms, public: Public
-) -> AggregatePlan:
-    """Decide what a build does.
-
-    Raises:
-        RequestError: a grid is too large, a level too high, or a budget too small for its draws.
-        SourceError: a declared hierarchy is not a tree.
-    """
-    planned = []
-    for i, query in enumerate(terms.queries):
-        subject = f"release.queries.{i}"
-        try:
-            planned.append(plan_query(query, terms.kind, public, subject=subject))
-        except CoreError as error:
-            raise RequestError(f"{subject}: {error}") from None
-    return AggregatePlan(request, terms, public, tuple(planned))
-
-
-def plan_query(
-    terms: QueryTerms, kind: Literal["epsilon", "rho"], public: Public, *, subject: str
-) -> PlannedQuery:
-    """One query's grid, bounds and noise.
-
-    Args:
-        terms: what is asked.
-        kind: what is spent.
-        public: what grids are made of.
-        subject: the query's place in the request.
-
-    Raises:
-        RequestError: as `make_aggregate_plan`.
-        CoreError: the budget is too small for its draws.
-    """
-    query = terms.query
-    grid = grid_of(query, public, subject=subject)
-    l0 = terms.cells if grid.discovered else min(terms.cells, grid.reach)
-    column = public.family.views[query.view].columns.get(getattr(query, "of", ""))
-    decimals, edges = _units(query, public)
-    clamps = (0, 0)
-    if terms.bounds is not None:
-        low, high = (round(Decimal(repr(bound)) * 10**decimals) for bound in terms.bounds)
-        clamps = (low, high)
-    points: tuple[int, ...] = ()
-    method = ""
-    if isinstance(query, Quantiles):
-        points = tuple(candidates(*clamps).tolist())
-        method = query.method or method_for(_expected(public, grid), len(query.quantiles))
-    labels = bin_labels([edge / 10**decimals for edge in edges]) if edges else ()
-    measurements = _measurements(terms, kind, l0, clamps, method)
-    return PlannedQuery(
-        terms=terms,
-        grid=grid,
-        adds_up=column is not None and column.aggregate in _ADDED_UP,
-        l0=l0,
-        decimals=decimals,
-        clamps=clamps,
-        candidates=points,
-        method=method,
-        bin_edges=edges,
-        bin_labels=(*labels, MISSING)
-        if edges and getattr(query, "nulls", None) == "bin"
-        else labels,
-        measurements=measurements,
-        least=_least(query, measurements),
-        threshold=_threshold(terms, measurements),
-    )
-
-
-def _units(query: Query, public: Public) -> tuple[int, tuple[int, ...]]:
-    """The decimals of a unit; and the edges of a histogram, in units.
-
-    A binned value is kept to more decimals than its edges have, so that none moves to another bin.
-    """
-    if not isinstance(query, Histogram):
-        return getattr(query, "decimals", 0), ()
-    column = public.family.views[query.view].columns[query.of]
-    edges = query.edges
-    if edges is None:
-        declared = edges_of(column)
-        assert declared is not None
-        edges = declared[0]
-    largest = max(abs(edge) for edge in edges)
-    room = _DIGITS - math.ceil(math.log10(largest + 1))
-    decimals = max(0, min(_MOST_DECIMALS, room))
-    units = tuple(math.ceil(Decimal(repr(float(edge))) * 10**decimals) for edge in edges)
-    return decimals, units
-
-
-def _expected(public: Public, grid: Grid) -> float | None:
-    """How many learners a cell has on average, by public numbers."""
-    learners = public.catalogue.learners
-    return None if learners is None or not grid.size else learners / grid.size
-
-
-def _measurements(
-    terms: QueryTerms,
-    kind: Literal["epsilon", "rho"],
-    l0: int,
-    clamps: tuple[int, int],
-    method: str,
-) -> tuple[Measurement, ...]:
-    query = terms.query
-    if isinstance(query, Quantiles) and method == "noisy-max":
-        share = Fraction(terms.micro // len(query.quantiles), _MICRO)
-        noisy_max = noisy_max_for_epsilon if kind == "epsilon" else noisy_max_for_rho
-        return tuple(
-            _measured((quantile_name(q),), noisy_max(share, l0, Fraction(repr(q))))
-            for q in query.quantiles
-        )
-    noise = laplace_for if kind == "epsilon" else gaussian_for
-    budget = Fraction(terms.micro, _MICRO)
-    if isinstance(query, Mean):
-        half = Fraction(terms.micro // 2, _MICRO)
-        low, high = clamps
-        centred = Sensitivity.of_centred_sums(l0, low=low, high=high)
-        return (
-            _measured(("mean",), noise(half, l0, centred.linf)),
-            _measured(("learners",), noise(half, l0, 1)),
-        )
-    linf = 1
-    columns: tuple[str, ...] = ("learners",)
-    if isinstance(query, Events):
-        linf, columns = terms.most, ("events",)
-    elif isinstance(query, Sum):
-        low, high = clamps
-        linf, columns = Sensitivity.of_sums(l0, low=low, high=high).linf, ("sum",)
-    elif isinstance(query, Quantiles):
-        columns = tuple(quantile_name(q) for q in query.quantiles)
-    return (_measured(columns, noise(budget, l0, linf), terms.delta),)
-
-
-def _measured(
-    columns: tuple[str, ...], mechanism: Mechanism, delta: Fraction = Fraction(0)
-) -> Measurement:
-    cost = mechanism.cost
-    more = Cost(0, 0, 0) if not delta else Cost.pure(0, delta)
-    return Measurement(columns, mechanism, cost + more)
-
-
-def _least(query: Query, measurements: Sequence[Measurement]) -> int:
-    if not isinstance(query, Mean):
-        return 0
-    return query.least or least_count(half_width_of(measurements[1]))
-
-
-def _threshold(terms: QueryTerms, measurements: Sequence[Measurement]) -> int | None:
-    if not terms.delta:
-        return None
-    (measurement,) = measurements
-    noise = measurement.mechanism
-    kind: Kind = "gaussian" if noise.norm == "L2" else "laplace"
-    return threshold_for(kind, noise.scale, noise.l0, terms.delta)
 
 
 def half_width_of(measurement: Measurement) -> int:

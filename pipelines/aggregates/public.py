@@ -12,7 +12,7 @@ from pipelines.aggregates.grid import Public
 from pipelines.errors import OutputError, SettingsError, SourceError
 from pipelines.settings import Workspace
 from pipelines.sources import load_family, open_source, stage
-from schemas.catalogue import Catalogue
+from schemas.catalogue import Catalogue, catalogue_faults
 from schemas.declaration import Family, parse_toml
 from schemas.roles import Grain, Role
 from schemas.violations import SchemaError
@@ -28,7 +28,7 @@ def public_of(workspace: Workspace, source: str) -> Public:
     """
     settings = workspace.source(source)
     family, rows = load_family(settings.family, base=workspace.root)
-    return Public(family, rows, _read(catalogue_path(workspace.root, source), source))
+    return Public(family, rows, _read(catalogue_path(workspace.root, source), source, family))
 
 
 def catalogue_path(root: Path, source: str) -> Path:
@@ -104,14 +104,16 @@ def catalogue_text(
     return "\n".join(lines) + "\n"
 
 
-def write_catalogue(path: Path, text: str) -> None:
-    """Write a new catalogue.
+def write_catalogue(workspace: Workspace, source: str, text: str) -> Path:
+    """Write a new catalogue; returns where it lies.
 
     Raises:
         OutputError: there is one already, or it can't be written.
-        SettingsError: the text is none.
+        SettingsError: the text is none, or not of this source.
     """
-    _parsed(text, str(path))
+    path = catalogue_path(workspace.root, source)
+    family = load_family(workspace.source(source).family, base=workspace.root).family
+    _parsed(text, "the catalogue", family)
     try:
         path.parent.mkdir(exist_ok=True)
         with path.open("x", encoding="utf-8") as file:
@@ -120,6 +122,7 @@ def write_catalogue(path: Path, text: str) -> None:
         raise OutputError(f"{path} exists already; edit it, or remove it") from None
     except OSError as error:
         raise OutputError(f"{path}: can't be written ({error.strerror})") from None
+    return path
 
 
 def _text(value: str) -> str:
@@ -148,7 +151,7 @@ def _item_columns(family: Family) -> list[str]:
     )
 
 
-def _read(path: Path, source: str) -> Catalogue:
+def _read(path: Path, source: str, family: Family) -> Catalogue:
     try:
         text = path.read_text(encoding="utf-8-sig")
     except FileNotFoundError:
@@ -160,11 +163,14 @@ def _read(path: Path, source: str) -> Catalogue:
         raise SettingsError(f"{path}: can't be read ({error.strerror})") from None
     except UnicodeDecodeError:
         raise SettingsError(f"{path}: not UTF-8; save it as UTF-8") from None
-    return _parsed(text, str(path))
+    return _parsed(text, str(path), family)
 
 
-def _parsed(text: str, subject: str) -> Catalogue:
+def _parsed(text: str, subject: str, family: Family) -> Catalogue:
     try:
-        return parse_toml(Catalogue, text, subject=subject)
+        found = parse_toml(Catalogue, text, subject=subject)
     except SchemaError as error:
         raise SettingsError(str(error)) from None
+    if faults := list(catalogue_faults(found, family)):
+        raise SettingsError(str(SchemaError(subject, faults)))
+    return found

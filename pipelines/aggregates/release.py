@@ -1,7 +1,8 @@
 """A new aggregate release: charged, counted, drawn, written, verified, published; in this order."""
 
 import importlib.metadata
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from typing import Final
 
 from pipelines.aggregates.counting import exact_figures, fresh_lots
@@ -9,12 +10,13 @@ from pipelines.aggregates.describe import planned_draws
 from pipelines.aggregates.pack import Aggregating, pack_aggregate, write_aggregate_steward
 from pipelines.aggregates.plan import AggregatePlan
 from pipelines.aggregates.tables import noisy_tables
-from pipelines.errors import PrivacyError, RegistryError
+from pipelines.errors import KohortError, PrivacyError, RegistryError
 from pipelines.governance import ledger
 from pipelines.governance.chain import Head
 from pipelines.governance.releases import (
     NewAggregate,
     published,
+    refuse_later_rights,
     reserve_aggregate,
     served_for,
 )
@@ -60,26 +62,38 @@ def make_aggregate(
     run.progress("charge the budget")
     paid = _charged(run, plan, inputs)
     run.progress("count")
+    # Whoever took back a permission while the budget was charged is not read; nothing is spent yet.
+    refuse_later_rights(run.registry, run.now)
     ledger.begin_reading(run.registry, run.release, actor=run.actor, at=run.now)
-    own = permit(source.tables, plan, rights.allowed)
-    exact = exact_figures(own, plan, quarantine, fresh_lots(run.randomness))
-    run.progress("draw noise")
-    tables = noisy_tables(plan, exact, paid=paid)
-    run.progress("write")
-    manifest = pack_aggregate(tables, building, run.workspace.policy, run.place.package)
-    budget = run.workspace.policy.budget
-    assert budget is not None
-    write_aggregate_steward(
-        run.place.steward,
-        building,
-        manifest,
-        charged=ledger.charged_draws(run.registry, run.release),
-        quarantine=quarantine,
-        delta=budget.delta,
-    )
-    run.progress("verify")
-    verification = _verified(run)
-    return verification, _published(run, building, seen)
+    with _spent():
+        own = permit(source.tables, plan, rights.allowed)
+        exact = exact_figures(own, plan, quarantine, fresh_lots(run.randomness))
+        run.progress("draw noise")
+        tables = noisy_tables(plan, exact, paid=paid)
+        run.progress("write")
+        manifest = pack_aggregate(tables, building, run.workspace.policy, run.place.package)
+        budget = run.workspace.policy.budget
+        assert budget is not None
+        write_aggregate_steward(
+            run.place.steward,
+            building,
+            manifest,
+            charged=ledger.charged_draws(run.registry, run.release),
+            quarantine=quarantine,
+            delta=budget.delta,
+        )
+        run.progress("verify")
+        verification = _verified(run)
+        return verification, _published(run, building, seen)
+
+
+@contextmanager
+def _spent() -> Iterator[None]:
+    """Rows are read: whatever goes wrong from here on, the message says what it cost."""
+    try:
+        yield
+    except KohortError as error:
+        raise type(error)(f"{error}; what was charged for it stays spent") from None
 
 
 def _charged(run: Run, plan: AggregatePlan, inputs: str) -> ledger.Reserved:
@@ -117,8 +131,8 @@ def _verified(run: Run) -> AggregateVerification:
     if not isinstance(found, AggregateVerification) or not found.ok:
         failing = ", ".join(check.name for check in found.checks if not check.ok)
         raise PrivacyError(
-            f"the checker refuses what was built ({failing}); nothing is released, and what was "
-            "charged for it stays spent; this is a fault of kohort: please report it"
+            f"the checker refuses what was built ({failing}); nothing is released; this is a fault "
+            "of kohort: please report it"
         )
     return found
 

@@ -10,7 +10,7 @@ import polars as pl
 
 from pipelines.aggregates.grid import Dated, Discovered, Key, Listed
 from pipelines.aggregates.people import ENROLMENTS, NUMBER, People, coded
-from pipelines.passes import Frame, contributions, in_units, period_number
+from pipelines.passes import Frame, admit, contributions, in_units, period_number
 from pipelines.sources.tables import ROW
 from pipelines.views import COURSE, LEARNER, leaf_expr, raw_view
 from schemas.declaration import Family
@@ -20,7 +20,7 @@ _KEY: Final = "key:"
 
 
 @dataclass(frozen=True, slots=True)
-class Activity:
+class Counted:
     """What is counted.
 
     Attributes:
@@ -48,7 +48,7 @@ def added_up(
     view: str,
     keys: Sequence[Key],
     values: Mapping[str, tuple[str, int]],
-    of: Activity,
+    of: Counted,
 ) -> tuple[pl.DataFrame, Mapping[Key, Sequence[str]]]:
     """What each learner adds to each combination of the keys of rows.
 
@@ -76,7 +76,7 @@ def _view_rows(
     view: str,
     keys: Sequence[Key],
     values: Mapping[str, tuple[str, int]],
-    of: Activity,
+    of: Counted,
 ) -> tuple[Frame, Mapping[Key, Sequence[str]]]:
     """The rows of a view that has one a learner, or one a learner and item."""
     own = of.family.views[view]
@@ -125,7 +125,7 @@ def _positions(
 def _events(
     keys: Sequence[Key],
     values: Mapping[str, tuple[str, int]],
-    of: Activity,
+    of: Counted,
 ) -> tuple[Frame, Mapping[Key, Sequence[str]]]:
     """The rows of activity, row by row: nothing of them is collected.
 
@@ -138,12 +138,14 @@ def _events(
         on[COURSE] = family.item
     for key in keys:
         if not isinstance(key.coding, Dated):
+            assert view.columns[key.column].role is Role.ITEM
             codes, labels = _positions(pairs[COURSE], key)
             pairs = pairs.with_columns(pl.Series(key_name(key), codes))
             if labels is not None:
                 found[key] = labels
     known = nw.from_native(pairs.rename(on).lazy())
-    rows = of.tables[view.table].join(known, on=list(on.values()), how="inner")
+    admitted = admit(of.tables[view.table], where=view.where, exclude={}, by=[])
+    rows = admitted.join(known, on=list(on.values()), how="inner")
     dated = [key for key in keys if isinstance(key.coding, Dated)]
     return rows.select(
         NUMBER,

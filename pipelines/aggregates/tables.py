@@ -2,25 +2,22 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Final
 
 import numpy as np
 import polars as pl
 from numpy.typing import NDArray
 
-from anonymizer.dp.margins import reconcile
+from anonymizer.dp.margins import Reconciled, reconcile
 from anonymizer.dp.means import noisy_means
 from anonymizer.dp.mechanisms import IntegerMechanism, NoisyMax
 from anonymizer.dp.noise import add_noise, select_quantile
 from anonymizer.dp.quantiles import noisy_quantiles, rank_half_widths
 from anonymizer.dp.widths import Kind
 from pipelines.aggregates.counting import Exact
+from pipelines.aggregates.describe import BIN
 from pipelines.aggregates.plan import AggregatePlan, PlannedQuery, half_width_of, quantile_name
 from pipelines.governance.ledger import Reserved
 from schemas.queries import Events, Histogram, Mean, Quantiles, Sum
-
-BIN: Final = "bin"
-"""The key of a histogram's bins."""
 
 Whole = NDArray[np.int64]
 
@@ -32,12 +29,10 @@ class NoisyTable:
     Attributes:
         query: which.
         frame: keys as text, values, and after each its half-width; in grid order.
-        consistent_with: the tables whose sums agree with this one's.
     """
 
     query: PlannedQuery
     frame: pl.DataFrame
-    consistent_with: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,35 +41,33 @@ class _Noisy:
 
     values: tuple[Whole, ...]
     half_width: int
-    agrees_with: tuple[str, ...] = ()
 
 
 def noisy_tables(
-    plan: AggregatePlan, exact: Mapping[str, Exact], *, paid: Reserved
+    plan: AggregatePlan,
+    exact: Mapping[str, Exact],
+    *,
+    paid: Reserved,  # noqa: ARG001 - a receipt
 ) -> tuple[NoisyTable, ...]:
     """Draw noise for every figure, and make the tables of what came of it.
 
     Args:
         plan: which noise.
         exact: the figures of every query, by its name; nothing else is made of them.
-        paid: the charge for all of it, which is on record: nobody draws without one.
+        paid: the charge for all of it, which is on record. Nothing of it is looked at: it is asked
+            for so that nobody draws who has none.
 
     Returns:
         One table a query, in the order of the request.
     """
-    assert paid.id, "noise is drawn for a charge"
     noisy = {query.name: _drawn(query, exact[query.name]) for query in plan.queries}
     for margin in plan.margins():
         detail = plan.query(margin.margin_of)
-        noisy[margin.name], noisy[detail.name] = _agreed(
-            margin, detail, noisy[margin.name], noisy[detail.name]
-        )
+        found = agreed(margin, detail, noisy[margin.name].values[0], noisy[detail.name].values[0])
+        noisy[margin.name] = _Noisy((found.margins,), found.margin_half_width)
+        noisy[detail.name] = _Noisy((found.cells,), found.cell_half_width)
     return tuple(
-        NoisyTable(
-            query,
-            _table(query, exact[query.name].labels, noisy[query.name]),
-            noisy[query.name].agrees_with,
-        )
+        NoisyTable(query, _table(query, exact[query.name].labels, noisy[query.name]))
         for query in plan.queries
     )
 
@@ -104,29 +97,39 @@ def _integer(mechanism: IntegerMechanism | NoisyMax) -> IntegerMechanism:
     return mechanism
 
 
-def _agreed(
-    margin: PlannedQuery, detail: PlannedQuery, sums: _Noisy, cells: _Noisy
-) -> tuple[_Noisy, _Noisy]:
-    """A margin and its cells, moved so that they agree: of noisy figures alone."""
-    numbers = np.arange(detail.grid.size).reshape([len(key.labels) for key in detail.grid.keys])
-    of = np.zeros(detail.grid.size, np.int64)
-    for key in margin.grid.keys:
-        axis = detail.grid.keys.index(key)
-        position = np.indices(numbers.shape)[axis].reshape(-1)
-        of = of * len(key.labels) + position
+def agreed(
+    margin: PlannedQuery,
+    detail: PlannedQuery,
+    sums: Whole | None = None,
+    cells: Whole | None = None,
+) -> Reconciled:
+    """A margin and its cells, moved so that they agree; of noisy figures alone.
+
+    Args:
+        margin: the sums.
+        detail: of these cells.
+        sums: noisy; None: only the half-widths are asked for.
+        cells: the same.
+    """
     noise = [_integer(query.measurements[0].mechanism) for query in (margin, detail)]
-    found = reconcile(
-        sums.values[0],
-        cells.values[0],
-        of,
+    return reconcile(
+        np.zeros(margin.grid.size, np.int64) if sums is None else sums,
+        np.zeros(detail.grid.size, np.int64) if cells is None else cells,
+        _margin_cells(margin, detail),
         kind=_kind(noise[0]),
         margin_scale=float(noise[0].scale),
         cell_scale=float(noise[1].scale),
     )
-    return (
-        _Noisy((found.margins,), found.margin_half_width, (detail.name,)),
-        _Noisy((found.cells,), found.cell_half_width, (margin.name,)),
-    )
+
+
+def _margin_cells(margin: PlannedQuery, detail: PlannedQuery) -> Whole:
+    """Of each cell of the detailed grid, the place of its margin; shape (cells,)."""
+    shape = [len(key.labels) for key in detail.grid.keys]
+    positions = np.indices(shape).reshape(len(shape), -1)
+    found = np.zeros(detail.grid.size, np.int64)
+    for key in margin.grid.keys:
+        found = found * len(key.labels) + positions[detail.grid.keys.index(key)]
+    return found
 
 
 def _kind(mechanism: IntegerMechanism | NoisyMax) -> Kind:

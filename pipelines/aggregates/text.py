@@ -4,9 +4,12 @@ The checker builds the lines of the promise anew from the manifest, by its own c
 each of them.
 """
 
-from collections.abc import Iterator
+import math
+from collections.abc import Iterator, Sequence
 from decimal import Decimal
+from fractions import Fraction
 
+from pipelines.package.text import history
 from schemas import manifest as m
 
 
@@ -36,25 +39,48 @@ import polars as pl
 {(chr(10) * 2).join(promise_lines(manifest))}
 
 What that means: whoever sees this release, whatever else he knows or computes, can tell hardly
-better whether some learner was in the data than without it. Grids, bounds and clamps are public
-and were chosen without the data. The figures of this release share its cost; each of them alone
-tells less.
-
+better whether some learner was in the data than without it. Bounds and clamps are public and were
+chosen without the data; so were {_cells_text(manifest)}. The figures of this release share its
+cost; each of them alone tells less.
+{_agreement(manifest)}
 Check the files yourself: `kohort verify .` reads them as they are.
 
 ## What is not promised
 - {error_line()}
 - What is true of a group (of everybody in a course, say) is not hidden, only who is in it.
 - {_access(promise)}
-{_history(promise)}"""
+{history(promise.audit_head)}"""
+
+
+def _cells_text(manifest: m.AggregateManifest) -> str:
+    found = [t.name for t in manifest.resources if t.query.keys == m.DISCOVERED]
+    if not found:
+        return "the cells, of which every one is told"
+    named = ", ".join(f"`{name}`" for name in found)
+    return (
+        f"the cells, but those of {named}: they are\nthose whose noisy count exceeds a threshold, "
+        "which a cell of one learner hardly ever does"
+    )
+
+
+def _agreement(manifest: m.AggregateManifest) -> str:
+    """Why some half-widths are not those of one draw."""
+    pairs = [t for t in manifest.resources if t.query.consistent_with]
+    if not pairs:
+        return ""
+    named = ", ".join(f"`{table.name}`" for table in pairs)
+    return (
+        f"\n{named} were drawn apart and then made to agree, at no cost; their\n"
+        "half-widths are of what came of it.\n"
+    )
 
 
 def promise_lines(manifest: m.AggregateManifest) -> Iterator[str]:
     """The lines of the promise, each a paragraph of its own."""
     promise = manifest.promise
     yield (
-        "Unit of privacy: one learner, with all that the source holds of that learner. Adjacency: "
-        "with and without one learner."
+        "Unit of privacy: one learner, with all that the source holds of that learner; which ids "
+        "are one learner's is taken as given. Adjacency: with and without one learner."
     )
     yield cost_line(promise.privacy)
     yield (
@@ -62,8 +88,12 @@ def promise_lines(manifest: m.AggregateManifest) -> Iterator[str]:
         "k-anonymous microdata has no such bound, so no epsilon is true of both together."
     )
     for table in manifest.resources:
-        yield f"{table.name}: each learner counts in at most {table.query.cells} cells."
-        yield from (measurement_line(o) for o in promise.measurements if o.table == table.name)
+        number = table.query.cells
+        cells = f"{number} cell{'' if number == 1 else 's'}"
+        yield f"{table.name}: each learner counts in at most {cells}."
+        for one in promise.measurements:
+            if one.table == table.name:
+                yield measurement_line(one, table.query)
 
 
 def cost_line(privacy: m.Privacy) -> str:
@@ -80,19 +110,28 @@ def cost_line(privacy: m.Privacy) -> str:
     )
 
 
-def measurement_line(one: m.Measurement) -> str:
-    """One draw in words."""
-    draw = one.draw
-    columns = ", ".join(one.columns)
+def measurement_line(one: m.Measurement, query: m.Query) -> str:
+    """One draw in words: what the noise is on, how large it is, what a learner changes."""
+    draw, columns = one.draw, ", ".join(one.columns)
     if draw.mechanism == m.NOISY_MAX:
         return (
-            f"{one.table}: {columns}: noisy-max selection, scale {draw.scale}, "
-            f"score sensitivity {draw.linf}."
+            f"{one.table}: {columns}: noisy-max selection among {query.candidates} values, "
+            f"scale {draw.scale}, score sensitivity {draw.linf}, in ten-thousandths of a rank."
         )
     return (
-        f"{one.table}: {columns}: {draw.mechanism} noise, scale {draw.scale}, "
-        f"a learner changes a cell by at most {draw.linf}."
+        f"{one.table}: {columns}: {draw.mechanism} noise{_noisy_part(one, query)}, "
+        f"scale {draw.scale}, a learner changes a cell by at most {draw.linf}."
     )
+
+
+def _noisy_part(one: m.Measurement, query: m.Query) -> str:
+    """What has the noise, where that is not the column itself."""
+    if query.metric == m.QUANTILES:
+        return f" on the counts of {query.candidates} bins"
+    step = f"in steps of 1e-{query.decimals}"
+    if "mean" in one.columns:
+        return f" on the sum of (value - middle of the bounds), {step}"
+    return f" on the sum, {step}" if query.metric == m.SUM else ""
 
 
 def error_line() -> str:
@@ -114,20 +153,34 @@ def delta_text(atto: int) -> str:
 
 
 def codebook(manifest: m.AggregateManifest) -> str:
-    """Every table and column."""
-    return f"# Codebook: {manifest.title}\n" + "".join(_table(t) for t in manifest.resources)
+    """Every table and column, and the noise that each figure has."""
+    drawn = manifest.promise.measurements
+    tables = "".join(_table(table, drawn) for table in manifest.resources)
+    return f"# Codebook: {manifest.title}\n{tables}\n{error_line()}\n"
 
 
-def _table(table: m.CellTable) -> str:
-    head = "| column | role | type | meaning | values |\n|---|---|---|---|---|\n"
-    rows = "".join(_row(field) for field in table.fields)
+def _table(table: m.CellTable, drawn: Sequence[m.Measurement]) -> str:
+    head = "| column | role | type | meaning | noise | values |\n|---|---|---|---|---|---|\n"
+    of = {name: one.draw for one in drawn if one.table == table.name for name in one.columns}
+    rows = "".join(_row(field, of.get(field.name)) for field in table.fields)
     return f"\n## {table.name}\n{_rows(table)}. {_bounds(table.query)}\n\n{head}{rows}"
 
 
-def _row(field: m.CellField) -> str:
+def _row(field: m.CellField, draw: m.Draw | None) -> str:
     values = "; ".join(field.enum)
-    cells = (field.name, field.role, field.type, field.description, values)
+    noise = "" if draw is None else _noise(draw)
+    cells = (field.name, field.role, field.type, field.description, noise, values)
     return "| " + " | ".join(cell.replace("|", "\\|") for cell in cells) + " |\n"
+
+
+def _noise(draw: m.Draw) -> str:
+    """Mechanism, scale and sensitivity of one figure; a mean's are those of its sum."""
+    scale = float(Fraction(draw.scale))
+    moved = draw.l0 * draw.linf if draw.norm == "L1" else math.sqrt(draw.l0) * draw.linf
+    return (
+        f"{draw.mechanism}, scale {scale:.7g}; sensitivity: L0 {draw.l0}, Linf {draw.linf}, "
+        f"{draw.norm} {moved:.7g}"
+    )
 
 
 def _rows(table: m.CellTable) -> str:
@@ -139,7 +192,8 @@ def _rows(table: m.CellTable) -> str:
 
 def _bounds(query: m.Query) -> str:
     """The bounds of what one learner adds, and the rule for unknown values."""
-    parts = [f"A learner counts in at most {query.cells} cells"]
+    cells = f"{query.cells} cell{'' if query.cells == 1 else 's'}"
+    parts = [f"A learner counts in at most {cells}, drawn by lot where he is in more"]
     if query.most is not None:
         parts.append(f"with at most {query.most} rows in each")
     if query.bounds is not None:
@@ -151,6 +205,10 @@ def _bounds(query: m.Query) -> str:
         parts.append(query.nulls)
     if query.least is not None:
         parts.append(f"no mean is told where the noisy count is below {query.least}")
+    if query.candidates is not None:
+        parts.append(
+            f"a quantile is told as one of {query.candidates} values, evenly between the bounds"
+        )
     if query.consistent_with:
         parts.append(f"sums agree with {', '.join(query.consistent_with)}")
     return "; ".join(parts) + "."
@@ -172,15 +230,3 @@ def _access(promise: m.AggregatePromise) -> str:
     if promise.access == "public":
         return "It may be published."
     return "It is for controlled access: do not pass it on."
-
-
-def _history(promise: m.AggregatePromise) -> str:
-    if promise.audit_head is None:
-        return ""
-    return (
-        "\nWhen this was built, the audit chain of its registry ended in\n"
-        f"`{promise.audit_head}`.\n"
-        "Whoever keeps that registry shows with `kohort audit verify --head` and these digits\n"
-        "that nothing recorded until then was changed or removed since, but for what an entry\n"
-        "says that it rewrote.\n"
-    )

@@ -2,15 +2,18 @@
 
 import json
 import tempfile
+from collections.abc import Sequence
 from datetime import UTC, date, datetime
 from pathlib import Path
+from typing import Final
 
 import click
 
 from pipelines.cli.options import acting, as_option, json_option, workspace_option
-from pipelines.errors import RequestError
 from pipelines.people import Duty
 from pipelines.settings import find_workspace
+
+_SHOWN: Final = 12
 
 source_argument = click.argument("source")
 
@@ -64,7 +67,6 @@ def new(
     """
     # Heavy imports on use: `--help` answers at once.
     from pipelines.aggregates.public import (  # noqa: PLC0415
-        catalogue_path,
         catalogue_text,
         item_columns,
         listed_items,
@@ -82,10 +84,9 @@ def new(
     else:
         with tempfile.TemporaryDirectory(prefix="kohort-") as folder:
             values = listed_items(found, source, Path(folder))
-    path = catalogue_path(found.root, source)
     today = datetime.now(UTC).date()
     text = catalogue_text(today, learners=learners, items=values, periods=ranges)
-    write_catalogue(path, text)
+    path = write_catalogue(found, source, text)
     click.echo(f"catalogue: {path}; look it over: what it lists is public from here on")
     click.echo(f"sha256: {public_of(found, source).sha256()}")
 
@@ -102,13 +103,12 @@ def show(source: str, *, workspace: Path, as_json: bool) -> None:
     from pipelines.aggregates.public import public_of  # noqa: PLC0415
 
     public = public_of(find_workspace(workspace), source)
-    catalogue = public.catalogue
-    levels = {name: [len(labels) for labels in found] for name, found in public.declared().items()}
+    catalogue, declared = public.catalogue, public.declared()
     if as_json:
         document = {
             "sha256": public.sha256(),
             **catalogue.model_dump(mode="json"),
-            "declared": levels,
+            "declared": declared,
         }
         click.echo(json.dumps(document))
         return
@@ -116,26 +116,36 @@ def show(source: str, *, workspace: Path, as_json: bool) -> None:
     click.echo(f"dated: {catalogue.dated}")
     click.echo(f"learners: {catalogue.learners or 'not public'}")
     for name, values in catalogue.values.items():
-        click.echo(f"{name}: {len(values)} values, and (other)")
+        click.echo(f"{name}: {_some(values)}, (other)")
     for name, periods in catalogue.periods.items():
-        click.echo(f"{name}: {periods.first} to {periods.last}, and (other)")
-    for name, sizes in levels.items():
-        click.echo(f"{name}: {' > '.join(map(str, sizes))} values, by level")
+        click.echo(f"{name}: {periods.first} to {periods.last}, (other)")
+    for name, levels in declared.items():
+        for level, labels in enumerate(levels):
+            click.echo(f"{name}, level {level}: {_some(labels)}")
+
+
+def _some(labels: Sequence[str]) -> str:
+    """The first of them, and how many there are; `--json` tells all."""
+    shown = ", ".join(labels[:_SHOWN])
+    return shown if len(labels) <= _SHOWN else f"{shown}, ... ({len(labels)} in all)"
 
 
 def _range(text: str) -> tuple[str, str, str]:
-    column, equals, both = text.partition("=")
-    first, dots, last = both.partition("..")
-    if not (equals and dots and _is_day(first) and _is_day(last)):
-        raise RequestError("--periods: write COLUMN=FIRST..LAST, of dates or of whole numbers")
-    return column, first, last
+    column, equals, both_ends = text.partition("=")
+    first, dots, last = both_ends.partition("..")
+    both = [_day(text) for text in (first, last)]
+    if not (equals and dots and column.isidentifier()) or None in both:
+        raise click.BadParameter(
+            "write COLUMN=FIRST..LAST, of dates or of whole numbers", param_hint="--periods"
+        )
+    return column, str(both[0]), str(both[1])
 
 
-def _is_day(text: str) -> bool:
+def _day(text: str) -> str | None:
+    """A day or a number, as TOML writes it."""
     if text.removeprefix("-").isdecimal():
-        return True
+        return str(int(text))
     try:
-        date.fromisoformat(text)
+        return date.fromisoformat(text).isoformat()
     except ValueError:
-        return False
-    return True
+        return None

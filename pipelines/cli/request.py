@@ -100,10 +100,14 @@ def check(file: Path, *, wishes: tuple[str, ...], workspace: Path, as_json: bool
     """
     from pipelines.aggregates.plan import AggregatePlan  # noqa: PLC0415
     from pipelines.build import plan_request, read_request  # noqa: PLC0415
-    from pipelines.cli.request_errors import errors_lines, errors_object  # noqa: PLC0415
+    from pipelines.cli.request_errors import (  # noqa: PLC0415
+        errors_lines,
+        errors_object,
+        wishes_of,
+    )
     from pipelines.governance.submissions import known  # noqa: PLC0415
 
-    found = find_workspace(workspace)
+    found, wished = find_workspace(workspace), wishes_of(wishes)
     asked = read_request(read_text(file))
     submission = known(_registry(found), asked.sha256())
     in_force = submission is not None and submission.in_force(found.policy)
@@ -112,12 +116,16 @@ def check(file: Path, *, wishes: tuple[str, ...], workspace: Path, as_json: bool
     if wishes and not isinstance(plan, AggregatePlan):
         raise RequestError("--wish: goes with requests of type aggregate")
     if as_json:
-        told = promise(plan) if not isinstance(plan, AggregatePlan) else errors_object(plan, wishes)
+        told = (
+            errors_object(plan, found.policy, _registry(found), wished)
+            if isinstance(plan, AggregatePlan)
+            else promise(plan)
+        )
         click.echo(json.dumps({**told, "approval": approval(submission, found.policy)}))
         return
     click.echo(f"request: allowed by the policy (sha256 {asked.sha256()[:_SHORT]})")
     if isinstance(plan, AggregatePlan):
-        for line in errors_lines(plan, found.policy, _registry(found), wishes):
+        for line in errors_lines(plan, found.policy, _registry(found), wished):
             click.echo(line)
         click.echo(f"approval: {standing(submission, file, found.policy)}")
         return

@@ -4,7 +4,8 @@ from collections.abc import Iterator, Sequence
 from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
-from pipelines.errors import RequestError
+import click
+
 from schemas.policy import Policy
 
 if TYPE_CHECKING:  # heavy: `--help` answers at once
@@ -12,13 +13,29 @@ if TYPE_CHECKING:  # heavy: `--help` answers at once
 
     from pipelines.aggregates.expected import ExpectedError
     from pipelines.aggregates.plan import AggregatePlan
+    from pipelines.governance.ledger import Forecast
 
 
-def errors_object(plan: "AggregatePlan", wishes: Sequence[str]) -> dict[str, Any]:
-    """What a build would spend, and how exact its figures would be."""
+def wishes_of(texts: Sequence[str]) -> list[tuple[str, float]]:
+    """The wished-for half-widths, by query.
+
+    Raises:
+        BadParameter: one is written otherwise than QUERY=HALF_WIDTH.
+    """
+    return [_wish(text) for text in texts]
+
+
+def errors_object(
+    plan: "AggregatePlan", policy: Policy, registry: "Engine", wishes: Sequence[tuple[str, float]]
+) -> dict[str, Any]:
+    """What a build would spend, whether it may, and how exact its figures would be."""
     from pipelines.aggregates.expected import expected_errors, needed_budget  # noqa: PLC0415
 
-    cost = plan.cost
+    cost, told = plan.cost, _forecast(plan, policy, registry)
+    needed = {
+        name: {f"micro_{plan.terms.kind}": needed_budget(plan, name, width)}
+        for name, width in wishes
+    }
     return {
         "ok": True,
         "request_sha256": plan.request.sha256(),
@@ -27,42 +44,58 @@ def errors_object(plan: "AggregatePlan", wishes: Sequence[str]) -> dict[str, Any
             "micro_rho": cost.micro_rho,
             "atto_delta": cost.atto_delta,
         },
+        "budget": {"fits": told.refused is None, "refused": told.refused},
         "errors": [asdict(one) for one in expected_errors(plan)],
-        "wishes": {
-            name: {f"micro_{plan.terms.kind}": needed_budget(plan, name, width)}
-            for name, width in map(_wish, wishes)
-        },
+        "wishes": needed,
     }
 
 
 def errors_lines(
-    plan: "AggregatePlan", policy: Policy, registry: "Engine", wishes: Sequence[str]
+    plan: "AggregatePlan", policy: Policy, registry: "Engine", wishes: Sequence[tuple[str, float]]
 ) -> Iterator[str]:
-    """The same in lines, with what is left of the family's budget."""
-    from pipelines.aggregates.describe import privacy_of  # noqa: PLC0415
+    """The same in lines."""
     from pipelines.aggregates.expected import expected_errors, needed_budget  # noqa: PLC0415
-    from pipelines.aggregates.text import cost_line, decimal_text  # noqa: PLC0415
-    from pipelines.governance.ledger import statement  # noqa: PLC0415
-    from pipelines.governance.ledger.words import account_name, privacy  # noqa: PLC0415
+    from pipelines.aggregates.text import decimal_text  # noqa: PLC0415
+    from pipelines.governance.ledger.words import delta_text  # noqa: PLC0415
 
-    yield f"cost: {cost_line(privacy_of(plan.cost))}"
-    for account in statement(registry, policy, plan.family.family).accounts:
-        left = privacy(account.left.micro, account.regime, account.ceiling)
-        yield f"left: {account_name(account.scope, account.subject)}: {left}"
+    needed = [(n, w, decimal_text(needed_budget(plan, n, w))) for n, w in wishes]
+    told = _forecast(plan, policy, registry)
+    delta = f", delta {delta_text(plan.cost.atto_delta)}" if plan.cost.atto_delta else ""
+    yield f"cost: {told.cost}{delta}"
+    if told.refused is None:
+        yield from (f"budget: {line}" for line in told.accounts)
+    else:
+        yield f"budget: does not fit now: {told.refused}"
     table = ""
     for one in expected_errors(plan):
         if one.table != table:
             table = one.table
             yield f"{table}: {_cells(one)}"
         yield f"  {one.column}: {one.mechanism} noise, scale {_scale(one)}; {_error(one)}"
-    for name, width in map(_wish, wishes):
-        needed = decimal_text(needed_budget(plan, name, width))
-        yield f"wish: {name} within {width:g} needs {plan.terms.kind} {needed}"
+    for name, width, budget in needed:
+        yield f"wish: {name} within {width:g} needs {plan.terms.kind} {budget}"
     yield "errors are of the noise alone: bounds, clamps and rounding are not in them"
 
 
+def _forecast(plan: "AggregatePlan", policy: Policy, registry: "Engine") -> "Forecast":
+    from pipelines.governance.ledger import forecast  # noqa: PLC0415
+
+    assert policy.budget is not None, "authorized"
+    request = plan.request
+    return forecast(
+        registry,
+        policy.budget,
+        plan.cost,
+        family=plan.family.family,
+        purpose=request.purpose,
+        recipient=request.researcher,
+    )
+
+
 def _cells(one: "ExpectedError") -> str:
-    number = "discovered cells" if one.cells is None else f"{one.cells:,} cells"
+    number = f"{one.cells:,} cells"
+    if one.cells is None:
+        number = f"cells whose noisy count exceeds {one.threshold:,}"
     share = "" if one.expected is None else f", {one.expected:,.1f} learners each on average"
     return f"{number}{share}; a learner counts in at most {one.l0:,}"
 
@@ -90,5 +123,5 @@ def _wish(text: str) -> tuple[str, float]:
     except ValueError:
         width = 0.0
     if not equals or not 0 < width < float("inf"):
-        raise RequestError("--wish: write QUERY=HALF_WIDTH, such as enrolled=10")
+        raise click.BadParameter("write QUERY=HALF_WIDTH, such as enrolled=10", param_hint="--wish")
     return name, width

@@ -75,7 +75,7 @@ sake; {_suppressed(promise.suppressed_share, promise)}. Not counted there: where
 since an earlier release, others may have left with them, so that it is not seen who did.
 {_rows_left_out(promise)}{_recoding(promise)}
 Figures computed from this extract are about the learners in it.
-{_history(promise)}"""
+{history(promise.audit_head)}"""
 
 
 def codebook(manifest: Manifest) -> str:
@@ -222,13 +222,13 @@ def _elsewhere(promise: Promise) -> str:
     )
 
 
-def _history(promise: Promise) -> str:
+def history(audit_head: str | None) -> str:
     """Where the record of everything that made this release permitted then stood."""
-    if promise.audit_head is None:
+    if audit_head is None:
         return ""
     return (
         "\nWhen this was built, the audit chain of its registry ended in\n"
-        f"`{promise.audit_head}`.\n"
+        f"`{audit_head}`.\n"
         "Whoever keeps that registry shows with `kohort audit verify --head` and these digits\n"
         "that nothing recorded until then was changed or removed since, but for what an entry\n"
         "says that it rewrote.\n"

@@ -7,7 +7,9 @@ from functools import cache, partial
 from pipelines.verify import cells, noise
 from pipelines.verify.absent import Absent, absent_learners
 from pipelines.verify.aggregate import CellPackage, read_cells
+from pipelines.verify.agreeing import consistency
 from pipelines.verify.charged import as_agreed, as_charged
+from pipelines.verify.drawn import figures
 from pipelines.verify.files import file_checks
 from pipelines.verify.outcome import Check, Outcome, guarded, outcome
 from pipelines.verify.package import Folder
@@ -97,7 +99,7 @@ def _cell_checks(package: CellPackage) -> list[tuple[str, _Run]]:
         ("decimals", partial(cells.decimals, package)),
     ]
     if any(table.query.consistent_with for table in package.tables):
-        checks.append(("consistency", partial(cells.consistency, package)))
+        checks.append(("consistency", partial(consistency, package)))
     return checks
 
 
@@ -106,6 +108,7 @@ def _noise_checks(package: CellPackage) -> list[tuple[str, _Run]]:
         ("noise-parameters", partial(noise.noise_parameters, package)),
         ("costs", partial(noise.costs, package)),
         ("totals", partial(noise.totals, package)),
+        ("figures", partial(figures, package)),
         ("half-widths", partial(half_widths, package)),
         ("promise-text", partial(promise_text, package)),
         ("no-joint-epsilon", partial(no_joint_epsilon, package)),

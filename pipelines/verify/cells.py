@@ -1,4 +1,4 @@
-"""Checks of form of an aggregate package: columns, nulls, the grid, decimals, sums that agree."""
+"""Checks of form of an aggregate package: columns, nulls, the grid, decimals."""
 
 from collections.abc import Iterator
 from fractions import Fraction
@@ -243,57 +243,3 @@ def _of_units(resource: CellTable) -> list[str]:
     pairs = value_columns(resource.query)
     ranks = resource.query.quantiles
     return [one.name for value, width in pairs for one in ((value,) if ranks else (value, width))]
-
-
-def consistency(package: CellPackage) -> Outcome:
-    """Where a table says that it agrees with another one, sums over the keys of one are the other.
-
-    One of the two has all keys of the other; both name each other, or one does.
-    """
-    tables = {table.name: table for table in package.tables}
-    faults: list[str] = []
-    pairs = {
-        frozenset((table.name, other))
-        for table in package.tables
-        for other in table.query.consistent_with
-    }
-    for pair in sorted(map(sorted, pairs)):
-        if len(pair) != 2 or not tables.keys() >= set(pair):
-            faults.append(f"{', '.join(pair)}: no two tables of the package")
-            continue
-        one, other = sorted((tables[name] for name in pair), key=lambda t: len(t.keys))
-        faults += _sums_differ(one, other)
-    return outcome(faults, f"{plural(len(pairs), 'pair')} of tables agree")
-
-
-def adjusted(package: CellPackage) -> set[str]:
-    """The tables that were made to agree with others, whose noise is no longer their own."""
-    own = {table.name for table in package.tables if table.query.consistent_with}
-    return own.union(*(table.query.consistent_with for table in package.tables))
-
-
-def _sums_differ(coarse: Cells, fine: Cells) -> Iterator[str]:
-    name = f"{coarse.name} and {fine.name}"
-    if not set(coarse.keys) < set(fine.keys):
-        yield f"{name}: the keys of one are not among those of the other"
-        return
-    shared = [value.name for value, _ in value_columns(coarse.query)]
-    if coarse.query.metric != fine.query.metric or coarse.query.decimals != fine.query.decimals:
-        yield f"{name}: not of one metric and unit"
-        return
-    keys, unit = list(coarse.keys), 10**coarse.query.decimals
-    told, added = (
-        table.select(*keys, *shared).with_columns(
-            (pl.col(shared) * unit).round().cast(pl.Int64)
-        )
-        for table in (coarse, fine)
-    )  # fmt: skip
-    added = added.group_by(keys).agg(pl.col(shared).sum()) if keys else added.sum()
-    for column in shared:
-        if keys:
-            both = told.join(added, on=keys, how="full", suffix="#")
-        else:
-            both = told.with_columns(added[column].alias(f"{column}#"))
-        wrong = int(both.select(pl.col(column).ne_missing(pl.col(f"{column}#")).sum()).item())
-        if wrong:
-            yield f"{name}: {plural(wrong, 'sum')} of {column} differ"

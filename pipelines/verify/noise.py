@@ -5,9 +5,11 @@ For one learner, who is in at most l0 cells and changes one by at most linf:
 - Laplace noise (`geometric`, `discrete-laplace`): epsilon = l0 linf / scale, rho = epsilon^2 / 2;
 - Gaussian noise (`discrete-gaussian`): rho = l0 linf^2 / (2 scale^2), and no epsilon;
 - selection (`noisy-max`), where linf is of its score: epsilon = 2 l0 linf / scale, and
-  rho = l0 (linf / scale)^2 / 2.
+  rho = l0 (linf / scale)^2 / 2. The score of a candidate counts the learners below and above it, in
+  ten-thousandths: of the quantile k / 10,000 one learner moves it by at most max(k, 10,000 - k).
 """
 
+import math
 from collections.abc import Iterator
 from fractions import Fraction
 from typing import Final
@@ -35,6 +37,12 @@ from schemas.manifest import (
 
 _MICRO: Final = 10**6
 _ATTO: Final = 10**18
+RANK_UNITS: Final = 10**4
+"""Of score: what one learner's rank has."""
+
+_MOST_LOSS: Final = 40
+"""From this epsilon of a cell on, the delta of floating point is 1."""
+
 _SLACK: Final = 1e-9
 """Relative: of sums of floats."""
 
@@ -49,14 +57,14 @@ def noise_parameters(package: CellPackage) -> Outcome:
             faults.append("a measurement of no table of the package")
         else:
             faults += _measurement_faults(one, table)
-    for table in package.tables:
-        for column in table.resource.of_role(VALUE):
-            named = sum(
-                one.table == table.name and column in one.columns
-                for one in package.promise.measurements
-            )
-            if named != 1:
-                faults.append(f"{table.name}.{column}: named by {plural(named, 'measurement')}")
+    wanted = [(table.name, c) for table in package.tables for c in table.resource.of_role(VALUE)]
+    found = [(one.table, column) for one in package.promise.measurements for column in one.columns]
+    for name, column in wanted:
+        named = found.count((name, column))
+        if named != 1:
+            faults.append(f"{name}.{column}: named by {plural(named, 'measurement')}")
+    if sorted(found) == sorted(wanted) and found != wanted:
+        faults.append("measurements stand in another order than tables and columns")
     return outcome(faults, f"{plural(len(package.promise.measurements), 'measurement')} follow")
 
 
@@ -99,10 +107,9 @@ def units(query: Query) -> tuple[int, int]:
 
 
 def _score_faults(name: str, one: Measurement, query: Query) -> Iterator[str]:
-    """A score counts learners below and above in steps of 1/n, where the share is whole in n."""
     share = quantile_shares(query).get(one.columns[0])
-    if share is None or one.draw.linf % max(share.numerator, share.denominator - share.numerator):
-        yield f"{name}: linf {one.draw.linf} is no sensitivity of a score of this quantile"
+    if share is None or one.draw.linf != RANK_UNITS * max(share, 1 - share):
+        yield f"{name}: linf {one.draw.linf} is not the sensitivity of a score of this quantile"
 
 
 def quantile_shares(query: Query) -> dict[str, Fraction]:
@@ -123,10 +130,27 @@ def costs(package: CellPackage) -> Outcome:
             faults.append(f"{name}: micro_epsilon {told}, expected {epsilon}")
         if said.micro_rho != rho:
             faults.append(f"{name}: micro_rho {said.micro_rho}, expected {rho}")
-        exact = one.draw.mechanism != GEOMETRIC and one.table not in found_out
-        if exact and said.atto_delta:
+        exact = one.draw.mechanism != GEOMETRIC
+        if exact and one.table not in found_out and said.atto_delta:
             faults.append(f"{name}: atto_delta {said.atto_delta}, expected 0")
+        if said.atto_delta < floating_point(one.draw) * (1 - _SLACK):
+            faults.append(f"{name}: atto_delta {said.atto_delta}, too little for floating point")
     return outcome(faults, f"{plural(len(package.promise.measurements), 'draw')} as recomputed")
+
+
+def floating_point(draw: Draw) -> float:
+    """1e-18ths of delta that noise costs whose floating point is not exact: of `geometric`.
+
+    In a cell, (1 + exp(linf / scale)) times the distance in total variation to the exact noise,
+    which is at most (56 scale + 10) 2^-53: of doubles with logarithms right to 4 units in the last
+    place.
+    """
+    if draw.mechanism != GEOMETRIC:
+        return 0.0
+    scale = Fraction(draw.scale)
+    loss = min(float(draw.linf / scale), _MOST_LOSS)
+    distance = float((56 * scale + 10) / 2**53)
+    return min(1.0, draw.l0 * (1 + math.exp(loss)) * distance) * _ATTO
 
 
 def cost_of(draw: Draw) -> tuple[int | None, int]:
@@ -184,6 +208,6 @@ def _threshold_faults(package: CellPackage, table: Cells, threshold: int) -> Ite
     if below:
         yield f"{table.name}: {plural(below, 'row')} not above the threshold"
     draw = package.draw_of(table.name, LEARNERS)
-    wanted = draw.l0 * tail(draw, max(1, threshold)) * _ATTO
+    wanted = draw.l0 * tail(draw, max(1, threshold)) * _ATTO + floating_point(draw)
     if draw.privacy.atto_delta < max(1.0, wanted * (1 - _SLACK)):
         yield f"{table.name}: the threshold {threshold} is too low for its delta"

@@ -1,43 +1,92 @@
-"""Checks of the README: it says what the noise promises, and nothing more."""
+"""Checks of the README: it says what the noise promises, and nothing more.
+
+Other texts of the package may not name an epsilon. What words can say otherwise no program knows.
+"""
 
 import re
+import unicodedata
 from collections.abc import Iterator
 from typing import Final
 
 from pipelines.verify.aggregate import CellPackage
 from pipelines.verify.outcome import Outcome, outcome, plural
-from schemas.manifest import NOISY_MAX, AggregateManifest, AggregatePromise, Measurement
+from schemas.manifest import (
+    MEAN,
+    NOISY_MAX,
+    QUANTILES,
+    SUM,
+    AggregateManifest,
+    AggregatePromise,
+    Measurement,
+    Query,
+)
 
 README_NAME: Final = "README.md"
 _UNIT: Final = (
-    "Unit of privacy: one learner, with all that the source holds of that learner. "
-    "Adjacency: with and without one learner."
+    "Unit of privacy: one learner, with all that the source holds of that learner; which ids are "
+    "one learner's is taken as given. Adjacency: with and without one learner."
 )
 _ERROR: Final = (
     "The error that is told is the noise alone: what contribution bounds, clamps, rounding and "
     "rules for unknown values leave out is not in it."
 )
 _BULLET: Final = re.compile(r"^\s*[-*]\s+")
+_HEADING: Final = re.compile(r"#+\s")
+_CODEBOOK: Final = "codebook.md"
+_NUMBER: Final = r"(?P<number>[-+]?(?:\d[\d_]*)?(?:\.\d+)?(?:e[-+]?\d+)?)"
+_MARKS: Final = r"[\s*_`$;{}()\\]*"
+_SIGN: Final = "[=<>\u2264\u2265\u2248~]"
 _AMOUNT: Final = re.compile(
-    r"(?P<word>epsilon|rho|delta|[εϵρδ])[\s*_`]*=[\s*_`]*"
-    r"(?P<number>[-+]?(?:\d[\d_]*)?(?:\.\d+)?(?:e[-+]?\d+)?)",
+    rf"(?P<word>epsilon|\beps|rho|delta|[εϵρδ]){_MARKS}(?:{_SIGN}{_MARKS})+{_NUMBER}",
     re.IGNORECASE,
 )
-_WORDS: Final = {"ε": "epsilon", "ϵ": "epsilon", "ρ": "rho", "δ": "delta"}  # noqa: RUF001 - Greek
-_K: Final = re.compile(r"\bk[\s*_`]*[=≥>][\s*_`=]*\d", re.IGNORECASE)
+_IN_WORDS: Final = re.compile(
+    rf"(?P<word>epsilon|\beps|[εϵ]){_MARKS}(?::|is|of|equals|{_SIGN}){_MARKS}"
+    rf"(?:at most|below|about|only|just)?{_MARKS}{_NUMBER}",
+    re.IGNORECASE,
+)
+_PRIVATE: Final = re.compile(r"\d\W{0,3}-\W?(?:differential|DP\b|zCDP)", re.IGNORECASE)
+_HIDDEN: Final = re.compile(r"<(?:!--|/?[a-z])", re.IGNORECASE)
+_PROMISING: Final = (
+    "unit of privacy:",
+    "adjacency:",
+    "this release is",
+    "its cost adds",
+    "each learner counts in at most",
+    "a learner changes",
+    "noisy-max selection",
+    "the error that is told",
+)
+"""What only a line says that is demanded, else there are two of which one is wrong."""
+
+_WORDS: Final = {"eps": "epsilon", "ε": "epsilon", "ρ": "rho", "δ": "delta"}  # noqa: RUF001 - Greek
+_K: Final = re.compile(r"\bk[\s*_`]*(?:[=≥>]|is\b|of\b)[\s*_`=]*\d", re.IGNORECASE)
+_ANONYMOUS: Final = re.compile(r"\d\W{0,3}-\W?anonym", re.IGNORECASE)
 
 
 def promise_text(package: CellPackage) -> Outcome:
-    """The README holds each line that the manifest comes to, and no other epsilon, rho or delta."""
+    """The README holds each line that the manifest comes to, and no other epsilon, rho or delta.
+
+    Nor has it a second line of the kind, or one that is not shown; and no other text of the package
+    names another epsilon.
+    """
     text = _readme(package)
     if text is None:
         return Outcome(ok=False, detail=f"no {README_NAME}")
     wanted = list(promised_lines(package.manifest))
-    missing = sum(line not in _lines(text) for line in wanted)
+    missing = sum(line not in _lines(text, alone=True) for line in wanted)
     faults = [f"{plural(missing, 'line')} of {len(wanted)} not there"] if missing else []
-    others = sum(found not in _amounts(package.promise) for found in _told(text))
+    said = [*_told(_AMOUNT, text), *_told(_IN_WORDS, text, *_others(package))]
+    others = sum(found not in _amounts(package.promise) for found in said)
+    others += sum(len(_PRIVATE.findall(_plain(one))) for one in (text, *_others(package)))
     if others:
         faults.append(f"{plural(others, 'other number')} for epsilon, rho or delta")
+    rest = _lines(_plain(text)).difference(map(_plain, [*wanted, f"# {package.manifest.title}"]))
+    more = sum(any(start in line.lower() for start in _PROMISING) for line in rest)
+    if more:
+        faults.append(f"{plural(more, 'other line')} like those that the manifest comes to")
+    if _HIDDEN.search(text):
+        faults.append("HTML, which can hide text")
     return outcome(faults, f"{plural(len(wanted), 'line')} as the manifest has them")
 
 
@@ -47,9 +96,11 @@ def no_joint_epsilon(package: CellPackage) -> Outcome:
     if text is None:
         return Outcome(ok=False, detail=f"no {README_NAME}")
     faults = []
-    if adding_up(package.promise) not in _lines(text):
+    if adding_up(package.promise) not in _lines(text, alone=True):
         faults.append("it does not say what no epsilon is true of")
-    if _K.search(text):
+    # A column may well be called k, and stand in the codebook.
+    anonymous = any(_ANONYMOUS.search(_plain(one)) for one in (text, *_others(package)))
+    if anonymous or _K.search(_plain(text)):
         faults.append("it promises a k")
     return outcome(faults, "none is claimed with microdata")
 
@@ -60,8 +111,13 @@ def promised_lines(manifest: AggregateManifest) -> Iterator[str]:
     yield _cost(manifest.promise)
     yield adding_up(manifest.promise)
     for table in manifest.resources:
-        yield f"{table.name}: each learner counts in at most {table.query.cells} cells."
-    yield from (_measured(one) for one in manifest.promise.measurements)
+        number = table.query.cells
+        said = "1 cell" if number == 1 else f"{number} cells"
+        yield f"{table.name}: each learner counts in at most {said}."
+    queries = {table.name: table.query for table in manifest.resources}
+    for one in manifest.promise.measurements:
+        if one.table in queries:  # else another check says so
+            yield _measured(one, queries[one.table])
     yield _ERROR
 
 
@@ -106,32 +162,76 @@ def scientific(atto: int) -> str:
     return f"{digits[0]}{'.' if rest else ''}{rest}e{exponent:+}"
 
 
-def _measured(one: Measurement) -> str:
-    draw, columns = one.draw, ", ".join(one.columns)
+def _measured(one: Measurement, query: Query) -> str:
+    draw, start = one.draw, f"{one.table}: {', '.join(one.columns)}:"
     if draw.mechanism == NOISY_MAX:
         return (
-            f"{one.table}: {columns}: noisy-max selection, scale {draw.scale}, "
-            f"score sensitivity {draw.linf}."
+            f"{start} noisy-max selection among {query.candidates} values, scale {draw.scale}, "
+            f"score sensitivity {draw.linf}, in ten-thousandths of a rank."
         )
+    where = ""
+    if query.metric == QUANTILES:
+        where = f" on the counts of {query.candidates} bins"
+    elif one.columns == (MEAN,):
+        where = f" on the sum of (value - middle of the bounds), in steps of 1e-{query.decimals}"
+    elif query.metric == SUM:
+        where = f" on the sum, in steps of 1e-{query.decimals}"
     return (
-        f"{one.table}: {columns}: {draw.mechanism} noise, scale {draw.scale}, "
+        f"{start} {draw.mechanism} noise{where}, scale {draw.scale}, "
         f"a learner changes a cell by at most {draw.linf}."
     )
 
 
 def _readme(package: CellPackage) -> str | None:
-    if README_NAME not in package.files:
+    return _document(package, README_NAME)
+
+
+def _document(package: CellPackage, name: str) -> str | None:
+    if name not in package.files:
         return None
-    return (package.root / README_NAME).read_text(encoding="utf-8", errors="replace")
+    return (package.root / name).read_text(encoding="utf-8", errors="replace")
 
 
-def _lines(text: str) -> set[str]:
-    """The lines, without the marks of a list."""
-    return {_BULLET.sub("", line).strip() for line in text.splitlines()}
+def _others(package: CellPackage) -> list[str]:
+    """All other texts that people write for people."""
+    manifest = package.manifest
+    columns = (column for table in manifest.resources for column in table.fields)
+    return [
+        _document(package, _CODEBOOK) or "",
+        manifest.title,
+        manifest.description,
+        *(table.query.nulls or "" for table in manifest.resources),
+        *(column.description for column in columns),
+    ]
 
 
-def _told(text: str) -> Iterator[tuple[str, str]]:
-    for found in _AMOUNT.finditer(text):
-        word, number = found["word"].lower(), found["number"].lower()
-        if any(map(str.isdigit, number)):
-            yield _WORDS.get(word, word), number
+def _plain(text: str) -> str:
+    """The text as it looks: no letters of another style, and none that can't be seen."""
+    plain = unicodedata.normalize("NFKC", text)
+    return "".join(letter for letter in plain if unicodedata.category(letter) != "Cf")
+
+
+def _lines(text: str, *, alone: bool = False) -> set[str]:
+    """The lines, without the marks of a list.
+
+    Args:
+        text: in Markdown.
+        alone: only those that no other line belongs to: a line before or behind could turn what it
+            says around, or hide it.
+    """
+    lines = ["", *text.splitlines(), ""]
+    found = set()
+    for before, line, behind in zip(lines, lines[1:], lines[2:], strict=False):
+        starts = _BULLET.match(line) or not before.strip() or _HEADING.match(before)
+        ends = not behind.strip() or _BULLET.match(behind)
+        if not alone or (starts and ends):
+            found.add(_BULLET.sub("", line).strip())
+    return found
+
+
+def _told(pattern: re.Pattern[str], *texts: str) -> Iterator[tuple[str, str]]:
+    for text in texts:
+        for found in pattern.finditer(_plain(text)):
+            word, number = found["word"].lower(), found["number"].lower()
+            if any(map(str.isdigit, number)):
+                yield _WORDS.get(word, word), number

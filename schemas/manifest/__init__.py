@@ -15,6 +15,7 @@ from schemas.manifest.aggregate import (
     AggregateApproval,
     AggregateManifest,
     AggregatePromise,
+    ApprovedTable,
     CellField,
     CellTable,
 )
@@ -125,6 +126,7 @@ __all__ = [
     "AggregateManifest",
     "AggregatePromise",
     "Approval",
+    "ApprovedTable",
     "CellField",
     "CellTable",
     "Closeness",

@@ -131,7 +131,7 @@ class AggregatePromise:
         access: `controlled` or `public`.
         family: of data, whose aggregate releases add up.
         request_sha256: of the request, in hex.
-        catalogue_sha256: of what the grids are made of, in hex; None where nothing is.
+        catalogue_sha256: of what the grids are made of, in hex.
         data_version: what the data, the policy and the declarations hash to.
         cut_off: the moment rights were evaluated at (ISO 8601).
         legal_bases: what the data of these learners is used on.
@@ -143,7 +143,7 @@ class AggregatePromise:
     access: str
     family: str
     request_sha256: str
-    catalogue_sha256: str | None
+    catalogue_sha256: str
     data_version: str
     cut_off: str
     legal_bases: tuple[str, ...]
@@ -154,6 +154,9 @@ class AggregatePromise:
     def __post_init__(self) -> None:
         demand(
             *_common_rules(self),
+            (is_utc(self.cut_off), "cut_off", "a moment in UTC, such as 2026-01-31T12:00:00Z"),
+            (self.data_version.isprintable(), "data_version", "printable text"),
+            (all(map(str.isprintable, self.legal_bases)), "legal_bases", "printable texts"),
             (bool(self.measurements), "measurements", "at least one"),
             (is_head(self.audit_head), "audit_head", "64 hex digits"),
         )
@@ -188,11 +191,20 @@ class AggregateManifest:
 
 
 @dataclass(frozen=True, slots=True)
+class ApprovedTable:
+    """What a table may be: `CellTable`, but for its file."""
+
+    query: Query
+    fields: tuple[CellField, ...]
+
+
+@dataclass(frozen=True, slots=True)
 class AggregateApproval:
     """What a steward approved and the ledger charged, written beside the package.
 
     Attributes:
-        tables: table -> column -> role, for every column.
+        tables: what was approved of each table, in order: cells, bounds, columns and labels, as
+            they were planned before a row was read.
         charge_id: of the charge in the ledger.
         draws: of that charge, as the ledger has them.
 
@@ -202,31 +214,27 @@ class AggregateApproval:
     access: str
     family: str
     request_sha256: str
-    catalogue_sha256: str | None
-    tables: Mapping[str, Mapping[str, str]]
+    catalogue_sha256: str
+    tables: Mapping[str, "ApprovedTable"]
     charge_id: str
     draws: tuple[Draw, ...]
 
     def __post_init__(self) -> None:
-        roles = {role for columns in self.tables.values() for role in columns.values()}
         demand(
             *_common_rules(self),
-            (roles <= set(CELL_ROLES), "tables", f"roles: {one_of(CELL_ROLES)}"),
             (_is_name(self.charge_id), "charge.id", "an id"),
             (bool(self.draws), "charge.measurements", "at least one"),
         )
 
 
 def _common_rules(value: AggregatePromise | AggregateApproval) -> list[tuple[bool, str, str]]:
-    catalogue = value.catalogue_sha256
+    digests = ("request_sha256", "catalogue_sha256")
     return [
         (value.access in ACCESS, "access", one_of(ACCESS)),
         (_is_name(value.family), "family", "a printable name"),
-        (SHA256.fullmatch(value.request_sha256) is not None, "request_sha256", "64 hex digits"),
-        (
-            catalogue is None or SHA256.fullmatch(catalogue) is not None,
-            "catalogue_sha256",
-            "64 hex digits, or null",
+        *(
+            (SHA256.fullmatch(getattr(value, key)) is not None, key, "64 hex digits")
+            for key in digests
         ),
     ]
 

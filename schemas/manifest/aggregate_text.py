@@ -12,8 +12,17 @@ from schemas.manifest.aggregate import (
     AggregateApproval,
     AggregateManifest,
     AggregatePromise,
+    ApprovedTable,
 )
-from schemas.manifest.cells_text import or_null, read_table, table_json
+from schemas.manifest.cells_text import (
+    field_json,
+    or_null,
+    query_json,
+    read_field,
+    read_query,
+    read_table,
+    table_json,
+)
 from schemas.manifest.draws import LARGEST_UNITS, Draw, Measurement, Privacy
 from schemas.manifest.node import Node, built, dump, load
 from schemas.manifest.text import PROFILE
@@ -89,10 +98,7 @@ def parse_aggregate_approval(text: str) -> AggregateApproval:
     charge.keys({"id", "measurements"})
     return AggregateApproval(
         **_terms(root),
-        tables={
-            name: {column: role.text() for column, role in table.children()}
-            for name, table in root.child("tables").children()
-        },
+        tables={name: _approved(table) for name, table in root.child("tables").children()},
         charge_id=charge.child("id").text(),
         draws=tuple(_draw(node, set()) for node in charge.child("measurements").array()),
     )
@@ -104,13 +110,25 @@ def render_aggregate_approval(approval: AggregateApproval) -> str:
         {
             "release_type": AGGREGATE,
             **{key: getattr(approval, key) for key in _TERMS},
-            "tables": {name: dict(columns) for name, columns in approval.tables.items()},
+            "tables": {
+                name: {
+                    "query": query_json(table.query),
+                    "fields": [field_json(field) for field in table.fields],
+                }
+                for name, table in approval.tables.items()
+            },
             "charge": {
                 "id": approval.charge_id,
                 "measurements": [_draw_json(draw) for draw in approval.draws],
             },
         }
     )
+
+
+def _approved(node: Node) -> ApprovedTable:
+    node.keys({"query", "fields"})
+    fields = tuple(read_field(child) for child in node.child("fields").array())
+    return ApprovedTable(read_query(node.child("query")), fields)
 
 
 def _promise(node: Node) -> AggregatePromise:
@@ -152,8 +170,7 @@ def _promise_json(promise: AggregatePromise) -> dict[str, Any]:
 
 
 def _terms(node: Node) -> dict[str, Any]:
-    texts = {key: node.child(key).text() for key in _TERMS if key != "catalogue_sha256"}
-    return texts | {"catalogue_sha256": or_null(node.child("catalogue_sha256"), Node.text)}
+    return {key: node.child(key).text() for key in _TERMS}
 
 
 def _measurement(node: Node) -> Measurement:

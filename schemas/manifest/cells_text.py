@@ -23,6 +23,7 @@ _QUERY_KEYS: Final = (
     "least",
     "threshold",
     "quantiles",
+    "candidates",
     "consistent_with",
 )
 
@@ -52,8 +53,8 @@ def read_table(node: Node) -> CellTable:
         path=node.child("path").text(),
         size=node.child("bytes").integer(),
         sha256=digest.removeprefix("sha256:"),
-        query=_query(node.child("query")),
-        fields=tuple(_field(child) for child in schema.child("fields").array()),
+        query=read_query(node.child("query")),
+        fields=tuple(read_field(child) for child in schema.child("fields").array()),
         csv_path=node.child("csvPath").text() if "csvPath" in node.value else None,
     )
     key = schema.optional("primaryKey")
@@ -64,7 +65,7 @@ def read_table(node: Node) -> CellTable:
 
 def table_json(table: CellTable) -> dict[str, Any]:
     """The JSON of a resource: the inverse of `read_table`."""
-    fields = [_field_json(field) for field in table.fields]
+    fields = [field_json(field) for field in table.fields]
     return {
         "name": table.name,
         "path": table.path,
@@ -74,7 +75,7 @@ def table_json(table: CellTable) -> dict[str, Any]:
         "hash": f"sha256:{table.sha256}",
         "grain": CELL_GRAIN,
         **({} if table.csv_path is None else {"csvPath": table.csv_path}),
-        "query": {key: getattr(table.query, key) for key in _QUERY_KEYS},
+        "query": query_json(table.query),
         "schema": {
             "fields": fields,
             **({"primaryKey": table.primary_key} if table.primary_key else {}),
@@ -82,7 +83,8 @@ def table_json(table: CellTable) -> dict[str, Any]:
     }
 
 
-def _query(node: Node) -> Query:
+def read_query(node: Node) -> Query:
+    """What a table answers."""
     node.keys(set(_QUERY_KEYS))
     return built(
         Query,
@@ -97,8 +99,14 @@ def _query(node: Node) -> Query:
         least=or_null(node.child("least"), Node.integer),
         threshold=or_null(node.child("threshold"), Node.integer),
         quantiles=tuple(share.number() for share in node.child("quantiles").array()),
+        candidates=or_null(node.child("candidates"), Node.integer),
         consistent_with=node.child("consistent_with").texts(),
     )
+
+
+def query_json(query: Query) -> dict[str, Any]:
+    """The inverse of `read_query`."""
+    return {key: getattr(query, key) for key in _QUERY_KEYS}
 
 
 def _pair(node: Node) -> tuple[float, float]:
@@ -108,7 +116,8 @@ def _pair(node: Node) -> tuple[float, float]:
     return numbers[0].number(), numbers[1].number()
 
 
-def _field(node: Node) -> CellField:
+def read_field(node: Node) -> CellField:
+    """A column of a table."""
     node.keys({"name", "type", "description", "role", "constraints"}, frozenset({"of"}))
     constraints = node.child("constraints")
     constraints.keys({"required"}, frozenset({"enum"}))
@@ -134,7 +143,8 @@ def _field(node: Node) -> CellField:
     )
 
 
-def _field_json(field: CellField) -> dict[str, Any]:
+def field_json(field: CellField) -> dict[str, Any]:
+    """The inverse of `read_field`."""
     return {
         "name": field.name,
         "type": field.type,

@@ -41,6 +41,8 @@ class Query:
         least: mean: the noisy count below which none is told; None elsewhere.
         threshold: discovered keys: what a noisy count exceeds; None elsewhere.
         quantiles: which are told, as shares; empty elsewhere.
+        candidates: quantiles: how many public values could be told: both bounds, and others evenly
+            between them; None elsewhere.
         consistent_with: the tables whose sums agree with this one's.
     """
 
@@ -54,6 +56,7 @@ class Query:
     least: int | None = None
     threshold: int | None = None
     quantiles: tuple[float, ...] = ()
+    candidates: int | None = None
     consistent_with: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
@@ -77,14 +80,19 @@ class Query:
             (bool(self.quantiles) == (metric == QUANTILES), "quantiles", "shares for quantiles"),
             (all(0 < q < 1 for q in self.quantiles), "quantiles", "shares above 0 and below 1"),
             (len(set(self.quantiles)) == len(self.quantiles), "quantiles", "no share twice"),
+            (
+                _is_there(self.candidates, metric == QUANTILES, least=2),
+                "candidates",
+                "at least 2 for quantiles, else null",
+            ),
             (once, "consistent_with", "no name twice"),
             (not agreeing or metric in _ADDING_UP, "consistent_with", "none for this metric"),
             (not agreeing or not found, "consistent_with", "none for discovered keys"),
         )
 
 
-def _is_there(number: int | None, wanted: bool) -> bool:  # noqa: FBT001 - a rule's two halves
-    return number is None if not wanted else number is not None and number >= 1
+def _is_there(number: int | None, wanted: bool, least: int = 1) -> bool:  # noqa: FBT001 - a rule
+    return number is None if not wanted else number is not None and number >= least
 
 
 def _are_whole(bounds: tuple[float, float] | None, decimals: int) -> bool:

@@ -14,7 +14,7 @@ from anonymizer.dp.calibration import gaussian_for, laplace_for
 from anonymizer.dp.geometric_delta import MOST_DELTA
 from anonymizer.dp.quantiles import MOST_CANDIDATES
 from pipelines.aggregates.grid import Public
-from pipelines.aggregates.plan import make_aggregate_plan
+from pipelines.aggregates.planning import make_aggregate_plan
 from pipelines.sources import load_family
 from schemas.aggregates import authorize_aggregate
 from schemas.catalogue import Catalogue

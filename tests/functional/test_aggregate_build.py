@@ -186,20 +186,21 @@ def test_a_check_tells_the_error_and_spends_nothing(world, monkeypatch):
     monkeypatch.setattr("pipelines.sources.open.open_source", None)
     write_request(world, EVERYTHING, budget="epsilon = 2.0")
     ws = ["--workspace", str(world / "ws")]
-    said = run("request", "check", str(world / "request.toml"), "--wish", "detail=7", *ws)
-    assert "cost: This release is (epsilon, delta)-differentially private: epsilon = 2" in said
-    assert "left: family agg: epsilon 4" in said
+    said = run("request", "check", str(world / "request.toml"), "--wish", "everybody=7", *ws)
+    assert "cost: epsilon 2, delta " in said
+    assert "budget: family agg: requested epsilon 2, remaining epsilon 4, it fits" in said
     assert "detail: 48 cells, 0.8 learners each on average; a learner counts in at most 2" in said
-    assert "wish: detail within 7 needs epsilon" in said
+    assert "wish: everybody within 7 needs epsilon" in said
     told = json.loads(run("request", "check", str(world / "request.toml"), "--json", *ws))
+    assert told["budget"] == {"fits": True, "refused": None}
     by = {(one["table"], one["column"]): one for one in told["errors"]}
     assert by["detail", "learners"]["half_width"] > 0
     assert by["scores", "mean"]["half_width"] > 0
     assert budget(world)["charges"] == []
     needed = json.loads(
-        run("request", "check", str(world / "request.toml"), "--wish", "detail=7", "--json", *ws)
-    )["wishes"]["detail"]["micro_epsilon"]
-    only = EVERYTHING.split("[[release.queries]]")[1]
+        run("request", "check", str(world / "request.toml"), "--wish", "everybody=7", "--json", *ws)
+    )["wishes"]["everybody"]["micro_epsilon"]
+    only = EVERYTHING.split("[[release.queries]]")[3]
     for more, holds in [(0, True), (-1, False)]:
         request = f"[[release.queries]]{only}"
         write_request(world, request, budget=f"epsilon = {(needed + more) / 10**6}")
@@ -211,14 +212,19 @@ def test_a_check_tells_the_error_and_spends_nothing(world, monkeypatch):
     ("queries", "spend", "said"),
     [
         ('name = "a"\ntype = "learners"\nby = ["nothing"]', "epsilon = 1.0", "no releasable column"),
-        ('name = "a"\ntype = "learners"\nby = ["week"]', "epsilon = 1.0", "no releasable column"),
+        ('name = "a"\ntype = "learners"\nby = ["week"]', "epsilon = 1.0", "by.0: week stands in view activity"),
+        ('name = "a"\ntype = "learners"\nview = "activity"\nby = ["effort"]', "epsilon = 1.0", "by.0: effort is a number of each event"),
+        ('name = "a"\ntype = "learners"\nby = ["code"]\ndiscover = true', "epsilon = 1.0\ndelta = 1e-9", "discover: the catalogue lists code"),
+        ('name = "a"\ntype = "quantiles"\nof = "score"\nnulls = 0.0\nquantiles = [0.5]\nbounds = [1.0, 0.0]', "epsilon = 1.0", "queries.0.bounds: [lowest"),
+        ('name = "a"\ntype = "median"', "epsilon = 1.0", "queries.0: type: one of learners"),
+        ('name = "a"\ntype = "histogram"\nof = "score"\nnulls = "x"', "epsilon = 1.0", 'nulls: a number or "leave-out", "bin" was expected'),
         ('name = "a"\ntype = "sum"\nof = "final"\nnulls = 0.0\nbounds = [0.0, 1.0]', "epsilon = 1.0", "is no number"),
         ('name = "a"\ntype = "sum"\nof = "clicks"\nnulls = 0.0', "epsilon = 1.0", "say between which bounds"),
         ('name = "a"\ntype = "sum"\nof = "clicks"\nbounds = [0.0, 1.0]', "epsilon = 1.0", "nulls: required"),
         ('name = "a"\ntype = "learners"\nview = "learners"\ncells = 2', "epsilon = 1.0", "in one cell"),
         ('name = "a"\ntype = "learners"\nby = [{ column = "region", level = 3 }]', "epsilon = 1.0", "levels 0 to 2"),
         ('name = "a"\ntype = "learners"\nmargin_of = "b"', "epsilon = 1.0", "another query of this request"),
-        ('name = "a"\ntype = "learners"\ndiscover = true', "epsilon = 1.0\ndelta = 1e-9", "nothing to discover"),
+        ('name = "a"\ntype = "learners"\ndiscover = true', "epsilon = 1.0\ndelta = 1e-9", "nothing is to be discovered"),
         ('name = "a"\ntype = "learners"', "rho = 0.1", "accounts add up epsilons"),
         ('name = "a"\ntype = "learners"\nrho = 0.1', "epsilon = 1.0", "the budget is in epsilon"),
         ('name = "a"\ntype = "learners"\nepsilon = 0.5', "epsilon = 1.0", "the whole of release.budget"),
@@ -239,7 +245,7 @@ def test_what_a_request_may_not_ask(world, queries, spend, said):
 def test_a_title_may_not_promise(world):
     """It would stand in the README, where the checker looks for promises."""
     write_request(world, title="Figures at epsilon = 0.1")
-    assert "title: no = < >" in build(world, code=3)
+    assert "title: say what is asked without" in build(world, code=3)
 
 
 def test_a_changed_catalogue_is_another_request(world):
@@ -285,12 +291,37 @@ def test_a_catalogue_of_the_source_s_own_list(tmp_path):
     assert shown["values"] == {"code_module": ["AAA", "BBB"]}
     assert shown["periods"] == {"week": {"first": -1, "last": 3}}
     assert "exists already" in run("catalog", "new", "oulad", "--workspace", ws, code=8)
-    assert "code_module: 2 values, and (other)" in run(
-        "catalog", "show", "oulad", "--workspace", ws
-    )
-    assert "COLUMN=FIRST..LAST" in run(
-        "catalog", "new", "oulad", "--periods", "week", "--workspace", ws, code=3
-    )
+    said = run("catalog", "show", "oulad", "--workspace", ws)
+    assert "code_module: AAA, BBB, (other)" in said
+    assert "learners.gender, level 0: F, M, (missing)" in said
+
+
+@pytest.mark.parametrize(
+    ("periods", "code", "said"),
+    [
+        ("week", 2, "COLUMN=FIRST..LAST"),
+        ("week=1..x", 2, "COLUMN=FIRST..LAST"),
+        ("wek=0..9", 6, "periods.wek: the source has no such column; did you mean week?"),
+        ("month=0..9", 6, "periods.month: first and last are dates"),
+        ("week=2024-01-01..2024-02-01", 6, "periods.week: first and last are numbers of weeks"),
+        ("week=9..0", 6, "last must not be before first"),
+    ],
+)
+def test_a_catalogue_must_fit_its_source(world, periods, code, said):
+    """Before it is written: columns that there are, and periods of their kind."""
+    path = world / "ws" / "catalogues" / "agg.toml"
+    path.unlink()
+    words = ["catalog", "new", "agg", "--items", "x", "--periods", periods]
+    assert said in run(*words, "--workspace", str(world / "ws"), code=code)
+    assert not path.exists()
+
+
+def test_a_catalogue_that_was_edited_must_fit_too(world):
+    """A misspelt column is found when it is read."""
+    path = world / "ws" / "catalogues" / "agg.toml"
+    path.write_text(path.read_text().replace("code = [", "coed = ["))
+    said = run("catalog", "show", "agg", "--workspace", str(world / "ws"), code=6)
+    assert "values.coed: the source has no such column; did you mean code?" in said
 
 
 def test_a_release_of_aggregates_in_the_registry(world):

@@ -67,6 +67,17 @@ def test_blanks_in_a_scope_do_not_free_a_course(world: Path, scope: str):
     assert set(released["code_module"]) == {"y"}
 
 
+@pytest.mark.parametrize("scope", ["course:X", "course:x"])
+def test_how_others_spell_a_course_frees_nobody(world: Path, scope: str):
+    """One row of a stranger in course X does not lift the withdrawals from x, nor those from X."""
+    with (world / "data" / "results.csv").open("a") as results:
+        results.write(f"\n{raw_id(0)},X,Pass")
+    withdraw(world, ids=[raw_id(i) for i in range(PEOPLE)], scope=scope)
+    build(world)
+    released = pl.read_parquet(world / "package" / "data" / "enrolments.parquet")
+    assert set(released["code_module"]) == {"y"}
+
+
 @pytest.mark.parametrize("purpose", ["Research", "RESEARCH", "research ", "reserch"])
 def test_the_spelling_of_a_purpose_frees_nobody(world: Path, purpose: str):
     """Case does not matter, and a purpose that the policy does not know restricts every one."""

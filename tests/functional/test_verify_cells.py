@@ -202,6 +202,32 @@ def agree_across_metrics(root):
     edit(root, lambda m: table_of(m, "margin")["query"].update(consistent_with=["learners"]))
 
 
+def agree_with_two(root):
+    """A table agrees with one more, so that nobody can work out what noise it has."""
+    edit(root, lambda m: table_of(m, "margin")["query"]["consistent_with"].append("learners"))
+
+
+def agree_one_way(root):
+    """A table is made to agree, and the other one is said not to be."""
+    edit(root, lambda m: table_of(m, "events")["query"].update(consistent_with=[]))
+
+
+def agree_on_the_same_keys(root):
+    """A table is said to be the margin of one without a key more."""
+    rewrite(root, "margin", lambda _: pl.read_parquet(root / "data/events.parquet"))
+
+    def change(manifest):
+        schema = table_of(manifest, "events")["schema"]
+        table_of(manifest, "margin")["schema"] = schema
+
+    edit(root, change)
+
+
+def agree_in_other_words(root):
+    """Tables agree that have other rules for what is unknown."""
+    edit(root, lambda m: table_of(m, "margin")["query"].update(nulls="a gap counts as 0"))
+
+
 FORGERIES = [
     (extra_file, {"known-files"}),
     (footer_note, {"parquet-footers"}),
@@ -231,10 +257,14 @@ FORGERIES = [
     (low_bits, {"decimals"}),
     (last_bit, {"decimals"}),
     (another_margin, {"consistency"}),
-    (agree_with_nothing, {"consistency"}),
-    (agree_with_itself, {"consistency"}),
-    (agree_across_keys, {"consistency"}),
-    (agree_across_metrics, {"consistency"}),
+    (agree_with_nothing, {"consistency", "half-widths"}),
+    (agree_with_itself, {"consistency", "half-widths"}),
+    (agree_across_keys, {"consistency", "half-widths"}),
+    (agree_across_metrics, {"consistency", "half-widths"}),
+    (agree_with_two, {"consistency", "half-widths"}),
+    (agree_one_way, {"consistency", "half-widths"}),
+    (agree_on_the_same_keys, {"consistency", "half-widths"}),
+    (agree_in_other_words, {"consistency"}),
 ]
 
 

@@ -8,18 +8,30 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from anonymizer.dp.geometric_delta import charged_delta
+from anonymizer.dp.margins import reconcile
 from anonymizer.dp.means import noisy_means
 from anonymizer.dp.mechanisms import DiscreteGaussian, DiscreteLaplace, NoisyMax
+from anonymizer.dp.quantiles import candidates, noisy_quantiles, rank_half_widths
 from anonymizer.dp.threshold import threshold_for
-from pipelines.verify.noise import cost_of
+from pipelines.verify.drawn import _is_quotient, is_candidate, likeliest
+from pipelines.verify.noise import cost_of, floating_point
 from pipelines.verify.promise import millionths, scientific
 from pipelines.verify.tails import tail
-from pipelines.verify.widths import _MeanNoise, difference_miss, is_half_width
+from pipelines.verify.widths import (
+    _MeanNoise,
+    agreed_variance,
+    difference_miss,
+    is_agreed_width,
+    is_half_width,
+    rank_width,
+)
 from schemas.manifest import Draw, Privacy
 
 FREE = Privacy(None, 0, 0)
 scales = st.integers(1, 2**20).map(lambda n: Fraction(n, 2**8))
 cells, changes = st.integers(1, 50), st.integers(1, 1000)
+kinds = st.sampled_from([("laplace", DiscreteLaplace), ("gaussian", DiscreteGaussian)])
 
 
 def drawn(mechanism):
@@ -86,7 +98,13 @@ def test_half_widths_of_the_writer_are_accepted(scale, kind):
     assert not is_half_width(drawn(one), width - 2)
 
 
-@given(scales, cells, changes, st.sampled_from([DiscreteLaplace, DiscreteGaussian]))
+# Of a scale above 1/16, or a cost would be more than the ledger can put on record.
+@given(
+    scales.map(lambda one: one * 16),
+    cells,
+    changes,
+    st.sampled_from([DiscreteLaplace, DiscreteGaussian]),
+)
 def test_costs_of_the_writer_are_accepted(scale, l0, linf, kind):
     """Two ways to work out what noise costs."""
     one = kind(l0, linf, scale)
@@ -147,6 +165,133 @@ def test_half_widths_of_means(rows, first, second, kind):
         offset = abs(mean - 5)
         assert noise.is_beyond(width * (1 - 1e-5), offset=offset, count=int(count))
         assert not noise.is_beyond(width * (1 + 1e-5), offset=offset, count=int(count))
+
+
+@given(
+    st.lists(st.tuples(st.integers(-3000, 3000), st.integers(1, 10**6)), min_size=1, max_size=5),
+    st.tuples(st.integers(-(10**6), 10**6), st.integers(1, 10**6)),
+    st.integers(0, 6),
+)
+def test_means_of_the_writer_are_quotients(rows, bounds, decimals):
+    """Of a whole sum and the count; and the doubles next to them are none."""
+    sums, counts = np.array(rows, np.int64).T
+    low, high = bounds[0], bounds[0] + bounds[1]
+    found = noisy_means(
+        sums,
+        counts,
+        low=low,
+        high=high,
+        decimals=decimals,
+        least=1,
+        kind="laplace",
+        sum_scale=1.0,
+        count_scale=1.0,
+    )
+    middle, unit = (low + high) // 2, 10**decimals
+    for mean, count in zip(found.values, counts, strict=True):
+        assert _is_quotient(mean, int(count), middle, unit)
+        for far in (-math.inf, math.inf):
+            assert not _is_quotient(math.nextafter(mean, far), int(count), middle, unit)
+
+
+@given(st.integers(-(10**8), 10**8), st.integers(1, 10**8), st.integers(2, 401))
+@settings(max_examples=60, deadline=None)
+def test_candidates_of_the_writer_are_accepted(low, width, most):
+    """Each of them, and none of their neighbours but those that are candidates as well."""
+    points = candidates(low, low + width, most=most)
+    known = set(points.tolist())
+    for point in points[:: max(1, len(points) // 20)].tolist():
+        for near in range(point - 2, point + 3):
+            accepted = is_candidate(Fraction(near), low, low + width, len(points))
+            assert accepted == (near in known)
+
+
+@given(
+    st.lists(st.lists(st.integers(-50, 100), min_size=5, max_size=5), min_size=1, max_size=4),
+    st.lists(st.floats(0.001, 0.999), min_size=2, max_size=4, unique=True),
+)
+def test_quantiles_of_the_writer_never_cross(counts, shares):
+    """What the checker takes for granted of quantiles that are read off one histogram."""
+    found = noisy_quantiles(np.array(counts, np.int64), candidates(0, 4), sorted(shares))
+    assert (np.diff(found, axis=1) >= 0).all()
+
+
+@given(scales, st.integers(1, 9999), st.integers(2, 2048))
+def test_rank_half_widths_of_selections(scale, k, number):
+    """What the writer tells of a selected quantile."""
+    share = Fraction(k, 10_000)
+    one = NoisyMax(1, share, scale, "pure")
+    assert rank_width(drawn(one), share, number) == pytest.approx(
+        one.rank_half_width(number), rel=1e-12
+    )
+
+
+@given(scales, st.integers(1, 9999), st.integers(2, 2048), kinds)
+def test_rank_half_widths_of_histograms(scale, k, number, kind):
+    """What the writer tells of a quantile that is read off a histogram."""
+    name, mechanism = kind
+    (told,) = rank_half_widths([k / 10_000], bins=number, kind=name, scale=float(scale))
+    found = rank_width(drawn(mechanism(1, 1, scale)), Fraction(k, 10_000), number)
+    assert found == pytest.approx(told, rel=1e-12)
+
+
+@given(scales, scales, st.integers(1, 3), st.integers(1, 40), kinds)
+def test_half_widths_of_tables_that_agree(first, second, margins, number, kind):
+    """What the writer tells of a margin and of its cells; and neither one less nor one more."""
+    name, mechanism = kind
+    found = reconcile(
+        np.zeros(margins, np.int64),
+        np.zeros(margins * number, np.int64),
+        np.repeat(np.arange(margins), number),
+        kind=name,
+        margin_scale=float(first),
+        cell_scale=float(second),
+    )
+    margin, cell = (drawn(mechanism(1, 1, scale)) for scale in (first, second))
+    of_margin = agreed_variance(margin, cell, cells=number, is_margin=True)
+    of_cell = agreed_variance(cell, margin, cells=number, is_margin=False)
+    gaussian = name == "gaussian"
+    for variance, width in (
+        (of_margin, found.margin_half_width),
+        (of_cell, found.cell_half_width),
+    ):
+        assert is_agreed_width(variance, gaussian, width)
+        assert not is_agreed_width(variance, gaussian, width - 1)
+        assert not is_agreed_width(variance, gaussian, width + 1)
+
+
+def test_where_floats_decide_about_a_ceil():
+    """A whole number but for the rounding of floats: it and the next one hold, and no third."""
+    variance = (9 / Fraction("1.959964")) ** 2
+    assert [w for w in range(20) if is_agreed_width(variance, True, w)] == [10, 11]
+    assert [w for w in range(20) if is_agreed_width(variance * 2, True, w)] == [14]
+
+
+@given(st.integers(1, 2**12).map(lambda n: Fraction(n, 2**4)), cells, st.integers(1, 5))
+def test_floating_point_of_the_writer_is_paid_for(scale, l0, linf):
+    """What the writer charges is enough."""
+    draw = Draw("geometric", str(scale), l0, linf, "L1", FREE)
+    assert 0 < floating_point(draw) <= charged_delta(l0, linf, scale) * 10**18
+
+
+@pytest.mark.parametrize("scale", ["1/4", "1", "7/2", "20"])
+@pytest.mark.parametrize("kind", ["discrete-laplace", "discrete-gaussian"])
+def test_the_likeliest_noise(kind, scale):
+    """It is that of 0, by the sum of all probabilities; of small Gaussians a bound of it.
+
+    Nor is any rest of larger steps likelier than said.
+    """
+    width, power = float(Fraction(scale)), {"discrete-laplace": 1, "discrete-gaussian": 2}[kind]
+    whole = math.fsum(math.exp(-((abs(x) / width) ** power) / power) for x in range(-2000, 2001))
+    draw = Draw(kind, scale, 1, 1, "L1", FREE)
+    found = likeliest(draw)
+    assert 1 / whole <= found * (1 + 1e-12)
+    assert width < 1 or found == pytest.approx(1 / whole, rel=1e-8)
+    for step in (2, 3, 5):
+        rests = [0.0] * step
+        for x in range(-2000, 2001):
+            rests[x % step] += math.exp(-((abs(x) / width) ** power) / power) / whole
+        assert max(rests) <= min(1, likeliest(draw, step) * (1 + 1e-12))
 
 
 @pytest.mark.parametrize(

@@ -5,7 +5,7 @@ from bisect import bisect_left, bisect_right
 from collections import defaultdict
 from datetime import date
 
-from tests.aggworld import AREAS, lots
+from tests.aggworld import AREAS, priority, taking_part
 
 MISSING, OTHER = "(missing)", "(other)"
 
@@ -13,27 +13,24 @@ MISSING, OTHER = "(missing)", "(other)"
 def exact_by_definition(world, flags) -> dict:
     """Query -> labels of a cell -> what is counted there; of values the list of them."""
     people, results = deduped(world.people, [0]), deduped(world.results, [0, 1, 2])
-    if flags["listing"]:
-        listed = {row[0] for row in people}
-        results = [row for row in results if row[0] in listed]
-    staff = {(r[0], r[1]) for r in results if r[5] == "STAFF"} if flags["staff"] else set()
-    kept = [row for row in results if (row[0], row[1]) not in staff]
-    pairs = {(row[0], row[1]) for row in kept}
+    pairs = set(taking_part(world))
+    kept = [row for row in results if (row[0], row[1]) in pairs]
     own = {}
     for row in people:
         own.setdefault(row[0], row)
-    if any(key.own for query in world.plan.queries for key in query.grid.keys):
-        pairs = {pair for pair in pairs if pair[0] in own}
-    numbers = {name: i for i, name in enumerate(sorted({p for p, _ in pairs}))}
+    names = sorted({name for name, _ in pairs})
     rows = {
-        "learners": [(name, {}) for name in numbers],
-        "enrolments": enrolments(kept, pairs, world.events, flags),
+        "learners": [(name, {}) for name in names if name in own],
+        "enrolments": enrolments(kept, [0, 1], world.events, flags),
+        "taken": enrolments(kept, [0, 1, 2], world.events, flags),
         "activity": activity(world.events, pairs),
     }
     found = {}
     for query in world.plan.queries:
         if query.margin_of is None:
-            found[query.name] = answer(query, rows[query.query.view], own, numbers)
+            by_run = any(key.column == "taken" for key in query.grid.keys)
+            view = "taken" if by_run else query.query.view
+            found[query.name] = answer(query, rows[view], own)
     for query in world.plan.margins():
         places = [
             [k.column for k in world.plan.query(query.margin_of).grid.keys].index(key.column)
@@ -55,24 +52,25 @@ def deduped(rows, key):
     return kept
 
 
-def enrolments(results, pairs, events, flags):
-    """One row a learner and course."""
+def enrolments(results, unit, events, flags):
+    """One row a learner and course, or a learner, course and run."""
     chosen = {}
     for row in results:
-        pair = (row[0], row[1])
-        if pair not in chosen or (flags["ordered"] and row[2] >= chosen[pair][2]):
-            chosen[pair] = row
+        name = tuple(row[i] for i in unit)
+        if name not in chosen or (flags["ordered"] and row[2] >= chosen[name][2]):
+            chosen[name] = row
     found = []
-    for pair in pairs:
-        own = [event for event in events if (event[0], event[1]) == pair]
+    for row in chosen.values():
+        own = [event for event in events if event[:2] == row[:2]]
         values = {
-            "code": pair[1],
-            "final": chosen[pair][3],
-            "score": chosen[pair][4],
+            "code": row[1],
+            "taken": f"{row[1]} / {row[2]}",
+            "final": row[3],
+            "score": row[4],
             "clicks": sum(event[4] for event in own if event[4] is not None),
             "days": len({event[2] for event in own if event[2] is not None}),
         }
-        found.append((pair[0], values))
+        found.append((row[0], values))
     return found
 
 
@@ -98,6 +96,10 @@ def activity(events, pairs):
 def label(key, values, own):
     """The label of a key in one row."""
     value = values.get(key.column)
+    if key.own and own is None:
+        return None
+    if key.column == "taken":
+        return value
     if key.column == "gender":
         return level(own[1], key, [["F"], ["M"]])
     if key.column == "region":
@@ -131,12 +133,14 @@ def level(value, key, tree):
     return path[key.level] if key.level < len(path) else "*"
 
 
-def answer(query, rows, own, numbers):
+def answer(query, rows, own):
     """What each learner adds to each cell, the cells that stay, and what comes of them."""
     sums = defaultdict(lambda: [0, [], 0])
     of = getattr(query.query, "of", None)
     for name, values in rows:
         cell = tuple(label(key, values, own.get(name)) for key in query.grid.keys)
+        if None in cell:  # who has no attributes is in no cell of them
+            continue
         entry = sums[name, cell]
         entry[0] += 1
         number = values.get(of) if of else None
@@ -149,7 +153,7 @@ def answer(query, rows, own, numbers):
             mine[name][cell] = (count, told)
     kept = defaultdict(list)
     for name, cells in mine.items():
-        for cell in bounded(query, numbers[name], cells):
+        for cell in bounded(query, name, cells):
             kept[cell].append(cells[cell])
     return {cell: counted(query, entries) for cell, entries in kept.items()}
 
@@ -165,7 +169,7 @@ def value_of(query, told):
     return (2 * sum(told) + len(told)) // (2 * len(told))
 
 
-def bounded(query, number, cells):
+def bounded(query, name, cells):
     """The cells that stay of a learner: those with the least lots."""
     import numpy as np  # noqa: PLC0415
 
@@ -181,7 +185,7 @@ def bounded(query, number, cells):
         for key, place in zip(query.grid.keys, position, strict=True):
             code = code * len(key.labels) + place
         codes.append(code)
-    drawn = lots(np.full(len(codes), number, np.uint32), np.array(codes, np.int64))
+    drawn = priority([name] * len(codes), np.array(codes, np.int64))
     order = sorted(range(len(codes)), key=lambda i: int(drawn[i]))
     return [list(cells)[i] for i in order[: query.l0]]
 

@@ -4,8 +4,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from schemas.queries import GroupKey, Learners, Spend, shares
+from schemas.queries import GroupKey, Learners
 from schemas.request import AggregateRequest, MicrodataRequest, parse_request
+from schemas.spending import Spend, shares
 from schemas.violations import SchemaError
 
 HEAD = """

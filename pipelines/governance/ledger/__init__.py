@@ -5,6 +5,7 @@ read (`begin_reading`), and then what came of it (`commit`, `give_up`).
 """
 
 from pipelines.governance.ledger.draws import charged_draws
+from pipelines.governance.ledger.forecast import Forecast, forecast
 from pipelines.governance.ledger.reserving import reserve
 from pipelines.governance.ledger.statement import (
     AccountStatement,
@@ -41,6 +42,7 @@ __all__ = [
     "ChargeState",
     "ChargeStatement",
     "FamilyStatement",
+    "Forecast",
     "NewCharge",
     "PlannedDraw",
     "Regime",
@@ -52,6 +54,7 @@ __all__ = [
     "charged_draws",
     "commit",
     "families_on_record",
+    "forecast",
     "give_up",
     "lose",
     "orphaned",

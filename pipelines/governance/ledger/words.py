@@ -55,8 +55,13 @@ def refusal(family: str, regime: Regime, asked: Amount, accounts: Sequence[Stand
         accounts: all that it must fit; what has no ceiling of its own is left out.
     """
     own = [one for one in accounts if one.limit.own]
-    told = "; ".join(_of_account(one, regime, asked) for one in own)
+    told = "; ".join(account_lines(regime, asked, own))
     return f"budget of {family}: {told}; {_next_step(own, regime, asked)}"
+
+
+def account_lines(regime: Regime, asked: Amount, accounts: Sequence[Standing]) -> Iterator[str]:
+    """Each account with a ceiling of its own: what is asked of it, and what is left."""
+    return (_of_account(one, regime, asked) for one in accounts if one.limit.own)
 
 
 def _of_account(one: Standing, regime: Regime, asked: Amount) -> str:
