@@ -20,15 +20,7 @@ from anonymizer.errors import CoreError
 LARGEST_BOUND: Final = 10**9
 """In units: no clamp is farther from 0, so that 9 * 10^9 contributions to a cell can't wrap."""
 
-FARTHEST: Final = 10**10
-"""In units: a value beyond is told as this one. No clamp is as far out, and 9 * 10^8 such values of
-a learner can be added up."""
-
 MOST_DECIMALS: Final = 9
-
-_NEAR: Final = 2.0**-50
-"""How near to a half, relatively, a product counts as the half. Scaling a decimal that is one exact
-half is off by 2^-52 at most, the sum of a few such numbers by a little more."""
 
 _HALF_WORD: Final = np.uint64(32)
 _SPARSE: Final = 1 << 20
@@ -67,37 +59,6 @@ def keep_cells(
     crowded = (np.bincount(numbers) > most)[numbers]
     keep[crowded] = _least(numbers[crowded], priorities[crowded], most)
     return keep
-
-
-def to_units(values: NDArray[np.float64], decimals: int) -> NDArray[np.int64]:
-    """Values as whole units of 10^-decimals, halves to the even unit.
-
-    A float that is off by an error of arithmetic alone is taken for the half it stands for: 0.285
-    is 28 hundredths, though 0.285 * 100 is 28.499999999999996, and 0.1 + 0.2 is 30. The rule is
-    elementwise, never decreasing, and the same on every machine.
-
-    Args:
-        values: finite numbers, any shape. What stands for null or NaN, the caller has said before.
-            Values beyond `FARTHEST` units become it, for a refusal would tell of a learner.
-        decimals: 0 to 9.
-
-    Returns:
-        The same shape.
-
-    Raises:
-        CoreError: a value is NaN or infinite, the type is another, or decimals are out of range.
-    """
-    if values.dtype != np.float64:
-        raise CoreError("values: float64 was expected")
-    if not 0 <= decimals <= MOST_DECIMALS:
-        raise CoreError(f"decimals: 0 to {MOST_DECIMALS} was expected")
-    if not np.isfinite(values).all():
-        raise CoreError("values: NaN or infinite; say first what such values count as")
-    per_unit: int = 10**decimals
-    scaled = np.clip(values, -FARTHEST / per_unit, FARTHEST / per_unit) * per_unit
-    half = np.floor(scaled) + 0.5
-    near = np.abs(scaled - half) <= np.abs(half) * _NEAR
-    return np.rint(np.where(near, half, scaled)).astype(np.int64)
 
 
 def clamp(units: NDArray[np.int64], low: int, high: int) -> NDArray[np.int64]:

@@ -19,8 +19,8 @@ export=$1 out=$2
 cat >> "$out/workspace/policy.toml" <<'TOML'
 
 [budget]
-epsilon_per_family = 4.0
-epsilon_per_recipient = 2.0
+epsilon_per_family = 8.0
+epsilon_per_recipient = 6.0
 delta = 1e-9
 regime = "zcdp"
 
@@ -30,8 +30,10 @@ events = 50
 bounds = { grade = [0.0, 1.0] }
 TOML
 
-# A real export lists its courses (leave --items out); in the sample their ids are scrambled.
-"$kohort" catalog new export --items LEemVewWMPAqsm3Vo3Am1z --learners 464 \
+# A real export lists its courses (leave --items out); in the sample their ids are scrambled, and so are
+# learners' ids, table by table: only nine enrolled learners have a profile and count. With a sample of
+# nine, all that can be seen is noise; the promise is the same.
+"$kohort" catalog new export --items LEemVewWMPAqsm3Vo3Am1z --learners 9 \
   --periods month=2016-01-01..2017-12-31 --workspace "$out/workspace"
 catalogue=$("$kohort" catalog show export --workspace "$out/workspace" | sed -n 's/^sha256: //p')
 
@@ -47,7 +49,7 @@ access = "controlled"
 catalogue = "$catalogue"
 
 [release.budget]
-rho = 0.01
+rho = 0.3
 
 [[release.queries]]
 name = "learners"

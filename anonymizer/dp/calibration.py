@@ -1,19 +1,16 @@
-"""Noise calibrated to a budget, and the budget that a wished-for half-width needs.
+"""Noise calibrated to a budget.
 
 Scales are rounded up to some 30 significant bits: a float holds them exactly, and what is charged
 is never more than what was asked for.
 """
 
 import math
-from collections.abc import Callable
 from fractions import Fraction
 from typing import Final
 
-from anonymizer.dp.accounting import LARGEST, MICRO, Number, exact
+from anonymizer.dp.accounting import Number, exact
 from anonymizer.dp.geometric_delta import MOST_DELTA, charged_delta
-from anonymizer.dp.half_widths import CONFIDENCE, gaussian_half_width, laplace_half_width
 from anonymizer.dp.mechanisms import (
-    MOST_SCALE,
     DiscreteGaussian,
     DiscreteLaplace,
     Geometric,
@@ -73,59 +70,6 @@ def noisy_max_for_rho(rho: Number, l0: int, alpha: Fraction) -> NoisyMax:
     demand_bounds(l0, linf := score_sensitivity(alpha))
     scale = _gaussian_scale(_budget(rho, "rho"), l0, linf)
     return NoisyMax(l0, alpha, scale, "zcdp")
-
-
-def epsilon_for_half_width(
-    half_width: int, l0: int, linf: int, confidence: Number = CONFIDENCE
-) -> Fraction:
-    """The least epsilon, in whole millionths, whose `laplace_for` has at most that half-width.
-
-    Raises:
-        CoreError: `half_width` is negative, `l0` or `linf` out of its range, or no budget that can
-            be charged is enough.
-    """
-
-    def holds(epsilon: Fraction) -> bool:
-        scale = _laplace_scale(epsilon, l0, linf)
-        return scale <= MOST_SCALE and laplace_half_width(scale, confidence) <= half_width
-
-    return _least(half_width, l0, linf, holds)
-
-
-def rho_for_half_width(
-    half_width: int, l0: int, linf: int, confidence: Number = CONFIDENCE
-) -> Fraction:
-    """The least rho, in whole millionths, whose `gaussian_for` has at most that half-width.
-
-    Raises:
-        CoreError: as `epsilon_for_half_width`.
-    """
-
-    def holds(rho: Fraction) -> bool:
-        scale = _gaussian_scale(rho, l0, linf)
-        return scale <= MOST_SCALE and gaussian_half_width(scale, confidence) <= half_width
-
-    return _least(half_width, l0, linf, holds)
-
-
-def _least(half_width: int, l0: int, linf: int, holds: Callable[[Fraction], bool]) -> Fraction:
-    """By bisection: more budget is never more noise."""
-    if half_width < 0:
-        raise CoreError("half_width: 0 or more was expected")
-    demand_bounds(l0, linf)
-    above = 1
-    while not holds(Fraction(above, MICRO)):
-        above *= 2
-        if above > LARGEST:
-            raise CoreError("half_width: no budget is enough, allow more or bound more tightly")
-    below = above // 2
-    while above - below > 1:
-        middle = (below + above) // 2
-        if holds(Fraction(middle, MICRO)):
-            above = middle
-        else:
-            below = middle
-    return Fraction(above, MICRO)
 
 
 def _budget(value: Number, name: str) -> Fraction:

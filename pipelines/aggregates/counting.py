@@ -98,7 +98,7 @@ def exact_figures(
     for together in plan.passes():
         first = together[0]
         values = dict(named for query in together for named in query.values())
-        frame, labels = added_up(first.query.view, first.row_keys, values, of)
+        frame, labels = added_up(first.asked.view, first.row_keys, values, of)
         for query in together:
             found[query.name] = _figures(query, frame, labels, people, lots)
     for query in plan.margins():
@@ -155,7 +155,7 @@ def _units(
 
     Counts and sums add up over his rows; of other numbers it is the mean, to the nearest unit.
     """
-    of = query.query
+    of = query.asked
     if not isinstance(of, Sum | Mean | Quantiles | Histogram):
         return None, None
     name = value_name(of.of, query.decimals)
@@ -190,7 +190,7 @@ def _bounded(
 
 def _added(query: PlannedQuery, found: _Contributions) -> Exact:
     """The figures of a public grid."""
-    of, cells, size = query.query, found.cells, query.grid.size
+    of, cells, size = query.asked, found.cells, query.grid.size
     if isinstance(of, Events):
         most = query.terms.most
         return Exact((exact.events(cells, found.counts, most=most, size=size),))
@@ -206,9 +206,9 @@ def _added(query: PlannedQuery, found: _Contributions) -> Exact:
 def _of_values(query: PlannedQuery, cells: Whole, units: Whole) -> Exact:
     """The figures of sums, means and quantiles: of clamped values."""
     size, (low, high) = query.grid.size, query.clamps
-    if isinstance(query.query, Sum):
+    if isinstance(query.asked, Sum):
         return Exact((exact.sums(cells, units, low=low, high=high, size=size),))
-    if isinstance(query.query, Mean):
+    if isinstance(query.asked, Mean):
         totals = exact.centred_sums(cells, units, low=low, high=high, size=size)
         return Exact((totals, exact.learners(cells, size=size)))
     clamped = clamp(units, low, high)

@@ -73,7 +73,7 @@ def privacy_of(cost: Cost) -> m.Privacy:
 
 def described(query: PlannedQuery, plan: AggregatePlan) -> m.Query:
     """What a table answers, and how far one learner counts in it."""
-    of, unit = query.query, 10**query.decimals
+    of, unit = query.asked, 10**query.decimals
     bounded = query.terms.bounds is not None
     low, high = query.clamps
     return m.Query(
@@ -113,13 +113,13 @@ def _keys(query: PlannedQuery, plan: AggregatePlan) -> Iterator[m.CellField]:
         column = plan.family.views[key.view].columns[key.column]
         enum = () if query.grid.discovered else key.labels
         yield m.CellField(key.column, "string", m.KEY, column.description, enum=enum)
-    if isinstance(query.query, Histogram):
-        text = f"Bin of {query.query.of}{_put_together(query)}."
+    if isinstance(query.asked, Histogram):
+        text = f"Bin of {query.asked.of}{_put_together(query)}."
         yield m.CellField(BIN, "string", m.KEY, text, enum=query.bin_labels)
 
 
 def _figures(query: PlannedQuery) -> Iterator[m.CellField]:
-    of = query.query
+    of = query.asked
     if isinstance(of, Quantiles):
         kind = "number" if query.decimals else "integer"
         for share in of.quantiles:

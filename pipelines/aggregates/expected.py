@@ -135,7 +135,7 @@ def _agreed(query: PlannedQuery, plan: AggregatePlan) -> float | None:
 
 
 def _unit(query: PlannedQuery) -> int:
-    return 10**query.decimals if isinstance(query.query, Sum) else 1
+    return 10**query.decimals if isinstance(query.asked, Sum) else 1
 
 
 def _half_width(
@@ -145,15 +145,15 @@ def _half_width(
     if isinstance(drawn.mechanism, NoisyMax):
         return drawn.mechanism.rank_half_width(len(query.candidates))
     kind: Kind = "gaussian" if drawn.mechanism.norm == "L2" else "laplace"
-    if isinstance(query.query, Quantiles):
+    if isinstance(query.asked, Quantiles):
         widths = rank_half_widths(
-            query.query.quantiles,
+            query.asked.quantiles,
             bins=len(query.candidates),
             kind=kind,
             scale=float(drawn.mechanism.scale),
         )
         return widths[column]
-    if isinstance(query.query, Mean) and measurement == 0:
+    if isinstance(query.asked, Mean) and measurement == 0:
         return None if expected is None else _of_mean(query, expected)
     return half_width_of(drawn) / _unit(query)
 

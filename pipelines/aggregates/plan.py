@@ -63,25 +63,25 @@ class PlannedQuery:
     threshold: int | None
 
     @property
-    def query(self) -> Query:
+    def asked(self) -> Query:
         """What is asked."""
         return self.terms.query
 
     @property
     def name(self) -> str:
         """Of its table."""
-        return self.query.name
+        return self.asked.name
 
     @property
     def nulls(self) -> str | float | None:
         """What an unknown value counts as; None where no value is asked for."""
-        found: str | float | None = getattr(self.query, "nulls", None)
+        found: str | float | None = getattr(self.asked, "nulls", None)
         return found
 
     @property
     def margin_of(self) -> str | None:
         """The query of whose cells these are sums."""
-        return self.query.margin_of if isinstance(self.query, _MARGINS) else None
+        return self.asked.margin_of if isinstance(self.asked, _MARGINS) else None
 
     @property
     def row_keys(self) -> tuple[Key, ...]:
@@ -95,7 +95,7 @@ class PlannedQuery:
 
     def values(self) -> list[tuple[str, tuple[str, int]]]:
         """What is to be added up: name -> column and decimals."""
-        of = getattr(self.query, "of", None)
+        of = getattr(self.asked, "of", None)
         return [] if of is None else [(value_name(of, self.decimals), (of, self.decimals))]
 
 
@@ -150,7 +150,7 @@ class AggregatePlan:
         found: defaultdict[tuple[str, tuple[Key, ...]], list[PlannedQuery]] = defaultdict(list)
         for query in self.queries:
             if query.margin_of is None:
-                found[query.query.view, query.row_keys].append(query)
+                found[query.asked.view, query.row_keys].append(query)
         return list(found.values())
 
     def agrees_with(self, query: PlannedQuery) -> tuple[str, ...]:
@@ -171,11 +171,11 @@ class AggregatePlan:
         elif "learners" in self.family.views:
             wanted["learners"] = {}
         for query in self.queries:
-            wanted[query.query.view] |= {}
+            wanted[query.asked.view] |= {}
             for key in query.grid.keys:
                 wanted[key.view][key.column] = None
             for _, (column, _) in query.values():
-                wanted[query.query.view][column] = None
+                wanted[query.asked.view][column] = None
         views = {view: tuple(columns) for view, columns in wanted.items()}
         return needs_of(self.family, views, by_item=self.item is not None)
 

@@ -139,7 +139,7 @@ def _kind(mechanism: IntegerMechanism | NoisyMax) -> Kind:
 def _table(
     query: PlannedQuery, labels: Sequence[tuple[str, ...]] | None, noisy: _Noisy
 ) -> pl.DataFrame:
-    of = query.query
+    of = query.asked
     if labels is not None:
         return _discovered(query, labels, noisy)
     keys = _keys(query, query.grid.combinations())
@@ -168,14 +168,14 @@ def _counted(query: PlannedQuery, values: Whole, half_width: int) -> pl.DataFram
 
 def value_column(query: PlannedQuery) -> str:
     """The one value column of a count or a sum."""
-    if isinstance(query.query, Events):
+    if isinstance(query.asked, Events):
         return "events"
-    return "sum" if isinstance(query.query, Sum) else "learners"
+    return "sum" if isinstance(query.asked, Sum) else "learners"
 
 
 def _in_decimals(series: pl.Series, query: PlannedQuery) -> pl.Series:
     """Units as numbers: exact where they are whole, the nearest float else."""
-    if not isinstance(query.query, Sum | Quantiles) or not query.decimals:
+    if not isinstance(query.asked, Sum | Quantiles) or not query.decimals:
         return series
     name = series.name
     return pl.Series(name, series.to_numpy().astype(np.float64) / 10**query.decimals)

@@ -32,7 +32,7 @@ def told(query, exact) -> dict:
     if len(parts) == 2:
         both = zip(cells, *parts, strict=True)
         return {c: (s[0], n[0]) for c, s, n in both if n[0]}
-    if query.query.type in {"histogram", "quantiles"}:
+    if query.asked.type in {"histogram", "quantiles"}:
         return {c: bins for c, bins in zip(cells, parts[0], strict=True) if any(bins)}
     return {c: value[0] for c, value in zip(cells, parts[0], strict=True) if value[0]}
 
@@ -44,7 +44,7 @@ def test_figures_are_as_defined(world):
     found, expected = figures(world), exact_by_definition(world, flags_of(world))
     for query in world.plan.queries:
         right = {cell: value for cell, value in expected[query.name].items() if value}
-        if query.query.type == "mean":
+        if query.asked.type == "mean":
             right = {cell: value for cell, value in right.items() if value[1]}
         assert told(query, found[query.name]) == right, query.name
 

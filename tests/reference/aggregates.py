@@ -29,7 +29,7 @@ def exact_by_definition(world, flags) -> dict:
     for query in world.plan.queries:
         if query.margin_of is None:
             by_run = any(key.column == "taken" for key in query.grid.keys)
-            view = "taken" if by_run else query.query.view
+            view = "taken" if by_run else query.asked.view
             found[query.name] = answer(query, rows[view], own)
     for query in world.plan.margins():
         places = [
@@ -136,7 +136,7 @@ def level(value, key, tree):
 def answer(query, rows, own):
     """What each learner adds to each cell, the cells that stay, and what comes of them."""
     sums = defaultdict(lambda: [0, [], 0])
-    of = getattr(query.query, "of", None)
+    of = getattr(query.asked, "of", None)
     for name, values in rows:
         cell = tuple(label(key, values, own.get(name)) for key in query.grid.keys)
         if None in cell:  # who has no attributes is in no cell of them
@@ -193,7 +193,7 @@ def bounded(query, name, cells):
 def counted(query, entries):
     """What the entries of one cell come to."""
     low, high = query.clamps
-    kind = query.query.type
+    kind = query.asked.type
     if kind == "learners":
         return len(entries)
     if kind == "events":

@@ -1,14 +1,11 @@
 """Contribution bounds: which cells stay, and values as whole units."""
 
-from decimal import ROUND_HALF_EVEN, Decimal
-from fractions import Fraction
-
 import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from anonymizer.bounding import FARTHEST, LARGEST_BOUND, clamp, keep_cells, to_units
+from anonymizer.bounding import LARGEST_BOUND, clamp, keep_cells
 from anonymizer.errors import CoreError
 from tests.reference.bounded_queries import kept_pairs
 
@@ -66,74 +63,6 @@ def test_pairs_of_another_shape_are_refused(learners, priorities, most, message)
     """Shapes, types and a bound of nothing."""
     with pytest.raises(CoreError, match=message):
         keep_cells(learners, priorities, most=most)
-
-
-@pytest.mark.parametrize(
-    ("value", "decimals", "units"),
-    [
-        (0.5, 0, 0),
-        (1.5, 0, 2),
-        (2.5, 0, 2),
-        (-0.5, 0, 0),
-        (-1.5, 0, -2),
-        (-0.0, 0, 0),
-        (0.1 + 0.2, 1, 3),
-        (0.1 + 0.2, 2, 30),
-        (0.1 + 0.15, 1, 2),
-        (0.285, 2, 28),
-        (1.005, 2, 100),
-        (1.015, 2, 102),
-        (2.675, 2, 268),
-        (0.2849999, 2, 28),
-        (0.2850001, 2, 29),
-        (5e-324, 9, 0),
-        (1e300, 9, FARTHEST),
-        (-1e300, 0, -FARTHEST),
-        (FARTHEST + 1.0, 0, FARTHEST),
-        (9_999_999_998.5, 0, 9_999_999_998),
-    ],
-)
-def test_values_as_units(value, decimals, units):
-    """Halves to even, whatever error of arithmetic they carry; what is too far comes nearer."""
-    assert to_units(np.array([value]), decimals).tolist() == [units]
-
-
-@settings(deadline=None, max_examples=500)
-@given(whole=st.integers(-(10**9), 10**9), digits=st.integers(0, 6), decimals=st.integers(0, 6))
-def test_written_decimals_round_as_decimals_do(whole, digits, decimals):
-    """A float stands for the decimal it was written as."""
-    written = Decimal(whole).scaleb(-digits)
-    wanted = written.quantize(Decimal(1).scaleb(-decimals), ROUND_HALF_EVEN).scaleb(decimals)
-    wanted = min(max(int(wanted), -FARTHEST), FARTHEST)
-    assert to_units(np.array([float(written)]), decimals).tolist() == [wanted]
-
-
-@settings(deadline=None, max_examples=300)
-@given(values=st.lists(st.floats(-1e12, 1e12), min_size=1, max_size=20), decimals=st.integers(0, 9))
-def test_units_are_nearest_and_never_fall(values, decimals):
-    """Of any floats: no further than a half from their exact value, but for the tolerance."""
-    values = np.sort(np.array(values))
-    units = to_units(values, decimals)
-    assert (np.diff(units) >= 0).all()
-    for value, unit in zip(values.tolist(), units.tolist(), strict=True):
-        exact = min(max(Fraction(value) * 10**decimals, -FARTHEST), FARTHEST)
-        assert abs(unit - exact) <= Fraction(1, 2) + (abs(exact) + 1) / 2**49
-
-
-@pytest.mark.parametrize(
-    ("values", "decimals", "message"),
-    [
-        (np.array([1.0, np.nan]), 0, "NaN"),
-        (np.array([np.inf]), 0, "infinite"),
-        (np.array([1.0]), 10, "decimals"),
-        (np.array([1.0]), -1, "decimals"),
-        (np.array([1]), 0, "float64"),
-    ],
-)
-def test_values_that_say_nothing_are_refused(values, decimals, message):
-    """What stands for a null is declared, not guessed; the message holds no value."""
-    with pytest.raises(CoreError, match=message):
-        to_units(values, decimals)
 
 
 def test_clamp_moves_values_into_the_bounds():

@@ -96,7 +96,7 @@ def test_a_family_is_read():
         ('grain = "event"', 'grain = "event"\nlearners = true', "only one table"),
         ('"^(.+)_user_id$"', '"^x$"', "exactly one group"),
         ('"^(.+)_user_id$"', '"^($"', "must be a regular expression"),
-        ("views.learners", "views.persons", "a view is `learners`"),
+        ("views.learners", "views.persons", "views and their grains are"),
         ('column = "area"', 'column = "zone"', "people.zone is not declared"),
         ('"Result." }', '"Result.", bins = { edges = [[1]] } }', "exactly one of bins"),
         ('role = "sensitive", column = "result"', 'role = "quasi-identifier", column = "result"',

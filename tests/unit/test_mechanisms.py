@@ -8,14 +8,12 @@ import pytest
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
-from anonymizer.dp.accounting import ATTO, MICRO, charged_micro
+from anonymizer.dp.accounting import ATTO, charged_micro
 from anonymizer.dp.calibration import (
-    epsilon_for_half_width,
     gaussian_for,
     laplace_for,
     noisy_max_for_epsilon,
     noisy_max_for_rho,
-    rho_for_half_width,
 )
 from anonymizer.dp.geometric_delta import MOST_DELTA, charged_delta
 from anonymizer.dp.half_widths import gaussian_half_width, laplace_half_width, rank_half_width
@@ -106,10 +104,6 @@ def test_mechanisms(mechanism, row, cost):
         (lambda: laplace_half_width(Fraction(1), 1), "confidence"),
         (lambda: gaussian_half_width(Fraction(1), 0), "confidence"),
         (lambda: rank_half_width(Fraction(1), 0), "candidates"),
-        (lambda: epsilon_for_half_width(-1, 1, 1), "half_width"),
-        (lambda: epsilon_for_half_width(1, 0, 1), "l0"),
-        (lambda: epsilon_for_half_width(0, 2**31 - 1, 10**9), "no budget is enough"),
-        (lambda: rho_for_half_width(0, 2**31 - 1, 10**9), "no budget is enough"),
     ],
 )
 def test_refusals(make, named):
@@ -269,21 +263,6 @@ def test_the_closed_bound_of_the_gaussian(scale):
     expected = slow.half_width(slow.gaussian(scale, math.ceil(9 * scale)), 0.95)
     assert expected <= gaussian_half_width(Fraction(scale)) <= expected + 1
     assert gaussian_half_width(Fraction(10**15)) == pytest.approx(1.959963984540054e15, rel=1e-11)
-
-
-@settings(deadline=None, max_examples=50)
-@given(st.integers(0, 5000), st.integers(1, 50), st.integers(1, 1000))
-def test_budgets_for_a_half_width(half_width, l0, linf):
-    """The least millionth: with one less, the noise reaches further."""
-    epsilon, rho = (
-        epsilon_for_half_width(half_width, l0, linf),
-        rho_for_half_width(half_width, l0, linf),
-    )
-    assert laplace_for(epsilon, l0, linf).half_width() <= half_width
-    assert gaussian_for(rho, l0, linf).half_width() <= half_width
-    assume(min(epsilon, rho) > Fraction(1, MICRO))
-    assert laplace_for(epsilon - Fraction(1, MICRO), l0, linf).half_width() > half_width
-    assert gaussian_for(rho - Fraction(1, MICRO), l0, linf).half_width() > half_width
 
 
 @pytest.mark.parametrize(
