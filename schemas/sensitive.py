@@ -24,7 +24,7 @@ Share = Annotated[float, Field(gt=0, le=1, strict=True)]
 
 def distinct(values: tuple[Any, ...]) -> tuple[Any, ...]:
     """The values, of which none may occur twice."""
-    if any(value in values[:i] for i, value in enumerate(values)):
+    if len(set(values)) < len(values):
         raise ValueError("named twice; remove one")
     return values
 

@@ -101,9 +101,9 @@ def events():
     """Events, at most 5 a learner and cell, in sums those of `margin`; scale 300: 2 * 5 / 300.
 
     Three cells to one of the margin: v = 2 * 600^2, c = 2 * 300^2, w = 3 c / (3 c + v) = 3 / 7, and
-    c (1 - w / 3) = 154285.7: 2.1184 * 392.79 + 1 = 833.09.
+    c (1 - w / 3) = 154285.7: 2.1184 * 392.79 - 1/2 = 831.59.
     """
-    frame = pl.DataFrame(KEYS | {"events": NOISE[:6], "events_half_width": [834] * 6})
+    frame = pl.DataFrame(KEYS | {"events": NOISE[:6], "events_half_width": [832] * 6})
     drawn = draw("events", ["events"], "300", 2, 5, (33_334, 556, 0))
     asked = query("events", 2, most=5, consistent_with=["margin"])
     return frame, asked, [*KEY_FIELDS, *value("events")], [drawn]
@@ -223,9 +223,9 @@ def discovered():
 def margin():
     """Events by course, whose sums those of `events` are; scale 600: epsilon 2 * 5 / 600.
 
-    With w of `events`: v w = 308571.4, and 2.1184 * 555.49 + 1 = 1177.75.
+    With w of `events`: v w = 308571.4, and 2.1184 * 555.49 - 1/2 = 1176.25.
     """
-    frame = pl.DataFrame({"course": COURSES, "events": [-4, 4], "events_half_width": [1178] * 2})
+    frame = pl.DataFrame({"course": COURSES, "events": [-4, 4], "events_half_width": [1177] * 2})
     drawn = draw("margin", ["events"], "600", 2, 5, (16_667, 139, 0))
     asked = query("events", 2, most=5, consistent_with=["events"])
     return frame, asked, [key("course", COURSES), *value("events")], [drawn]
@@ -274,9 +274,9 @@ def gaussian_quantiles():
 def whole():
     """A sum of two decimals, that of `parts`; v = 1000^2, c = 400^2, w = 2 c / (2 c + v) = 8 / 33.
 
-    v w = 242424.2, and 1.959964 * 492.37 + 1 = 966.02 hundredths.
+    v w = 242424.2, and 1.959964 * 492.37 - 1/2 = 964.52 hundredths.
     """
-    frame = pl.DataFrame({"sum": [1.25], "sum_half_width": [9.67]})
+    frame = pl.DataFrame({"sum": [1.25], "sum_half_width": [9.65]})
     cost = (None, 5000, 0)
     drawn = draw("whole", ["sum"], "1000", 1, 100, cost, "discrete-gaussian", "L2")
     asked = query("sum", 1, bounds=[0, 1], decimals=2, consistent_with=["parts"])
@@ -284,8 +284,8 @@ def whole():
 
 
 def parts():
-    """What is added up in `whole`: c (1 - w / 2) = 140606.1, and 1.959964 * 374.97 + 1 = 735.93."""
-    frame = pl.DataFrame({"course": COURSES, "sum": [2.5, -1.25], "sum_half_width": [7.36] * 2})
+    """Added up in `whole`: c (1 - w / 2) = 140606.1, and 1.959964 * 374.97 - 1/2 = 734.44."""
+    frame = pl.DataFrame({"course": COURSES, "sum": [2.5, -1.25], "sum_half_width": [7.35] * 2})
     cost = (None, 31_250, 0)
     drawn = draw("parts", ["sum"], "400", 1, 100, cost, "discrete-gaussian", "L2")
     asked = query("sum", 1, bounds=[0, 1], decimals=2, consistent_with=["whole"])

@@ -16,8 +16,8 @@ from anonymizer.dp.widths import Kind, factor, variance
 from anonymizer.errors import CoreError
 
 _LARGEST: Final = 2.0**62
-_ROUNDING: Final = 1
-"""No rounding moves a value as far."""
+_LATTICE: Final = 0.5
+"""A whole number is within a whole half-width if what it was rounded from is within this more."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -29,7 +29,7 @@ class Reconciled:
         cells: in units; shape (cells,).
         margin_variances: of the margins' noise, before rounding; shape (margins,).
         cell_variances: of the cells' noise, before rounding; shape (cells,).
-        margin_half_width: of any margin, with rounding; in units.
+        margin_half_width: of any margin, after rounding; in units.
         cell_half_width: of any cell, the same.
     """
 
@@ -60,8 +60,9 @@ def reconcile(
 
     The noises must be independent: a table that has been reconciled once is not for another margin.
 
-    Half-widths are conservative, see `anonymizer.dp.widths.factor`, with 1 for rounding; they are
-    those of the margin with the fewest cells or the most, whichever is wider.
+    Half-widths are conservative before rounding, see `anonymizer.dp.widths.factor`, and those of
+    the margin with the fewest cells or the most, whichever is wider. Margins are rounded to the
+    nearest, which leaves them so; that cells' hold, too, is measured.
 
     Args:
         margins: noisy values, in units; shape (margins,).
@@ -95,7 +96,7 @@ def reconcile(
 
 
 def _half_width(kind: Kind, largest: float) -> int:
-    return math.ceil(factor(kind) * math.sqrt(largest) + _ROUNDING)
+    return max(0, math.ceil(factor(kind) * math.sqrt(largest) - _LATTICE))
 
 
 def _weights(sizes: NDArray[np.int64], of_margin: float, of_cell: float) -> NDArray[np.float64]:

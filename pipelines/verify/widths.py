@@ -54,9 +54,6 @@ _SUMMED: Final = {True: 1.959964, False: 2.1184}
 """Standard deviations in the half-width of a sum of draws, Gaussian ones or not: z, and
 ln(20) / sqrt(2), rounded up."""
 
-_ROUNDED: Final = 1
-"""In units: no rounding of tables that agree moves a figure as far."""
-
 _CONTINUOUS: Final = 1024
 """The scale beyond which a Gaussian is taken as continuous."""
 
@@ -145,13 +142,14 @@ def agreed_variance(draw: Draw, other: Draw, *, cells: int, is_margin: bool) -> 
 
 
 def is_agreed_width(variance: Fraction, gaussian: bool, width: int) -> bool:  # noqa: FBT001 - a kind
-    """Whether it is the next whole number above what the variance comes to, with rounding.
+    """Whether it is the least whole number that is at most 1/2 below what the variance comes to.
 
     Where that is whole but for the rounding of floats, whoever works it out may land on either side
     of it: there alone two numbers hold.
     """
-    reach = _SUMMED[gaussian] * math.sqrt(variance) + _ROUNDED
-    return math.ceil(reach * (1 - _SLACK)) <= width <= math.ceil(reach * (1 + _SLACK))
+    reach = _SUMMED[gaussian] * math.sqrt(variance)
+    low, high = (math.ceil(reach * (1 + off) - _LATTICE) for off in (-_SLACK, _SLACK))
+    return max(0, low) <= width <= max(0, high)
 
 
 def _is_gaussian(draw: Draw) -> bool:

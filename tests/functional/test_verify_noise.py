@@ -271,13 +271,13 @@ def sharper_score(root):
 
 
 def surer_margin(root):
-    """A margin is said to be as certain as before it was made to agree, in which it lost noise."""
-    all_cells("margin", "events_half_width", 1177)(root)
+    """A margin is said to be one more certain than it is."""
+    all_cells("margin", "events_half_width", 1176)(root)
 
 
 def surer_cells(root):
     """The cells of a margin are said to be one more certain than they are."""
-    all_cells("events", "events_half_width", 833)(root)
+    all_cells("events", "events_half_width", 831)(root)
 
 
 def unadjusted_cells(root):
@@ -588,8 +588,8 @@ ZCDP_FORGERIES = [
     # As if counts had the decimals of the values that are added up.
     (all_cells("means", "learners_half_width", 800), {"half-widths"}),
     (all_cells("medians", "q50_rank_half_width", 17.96), {"half-widths"}),
-    (all_cells("whole", "sum_half_width", 9.66), {"half-widths"}),
-    (all_cells("parts", "sum_half_width", 7.35), {"half-widths"}),
+    (all_cells("whole", "sum_half_width", 9.64), {"half-widths"}),
+    (all_cells("parts", "sum_half_width", 7.34), {"half-widths"}),
     (laplace_parts, {"half-widths", TEXT}),
     (all_cells("means", "mean_half_width", 0.1623), {"half-widths"}),
 ]
@@ -672,7 +672,7 @@ def swap_noise(root):
     """Two tables that agree are told with one another's noise: the charge has both draws.
 
     v = 2 * 300^2, c = 2 * 600^2, w = 12 / 13: v w = 166153.8, c (1 - w / 3) = 498461.5, of which
-    2.1184 * 407.62 + 1 = 864.5 and 2.1184 * 706.02 + 1 = 1496.6.
+    2.1184 * 407.62 - 1/2 = 863.0 and 2.1184 * 706.02 - 1/2 = 1495.1.
     """
 
     def swap(manifest):
@@ -683,8 +683,8 @@ def swap_noise(root):
         drawn[i], drawn[j] = other, one
 
     edit(root, swap)
-    all_cells("margin", "events_half_width", 865)(root)
-    all_cells("events", "events_half_width", 1497)(root)
+    all_cells("margin", "events_half_width", 864)(root)
+    all_cells("events", "events_half_width", 1496)(root)
     said = "events: discrete-laplace noise, scale"
     retell(root, f"margin: {said} 600", f"margin: {said} 3")
     retell(root, f"events: {said} 300", f"events: {said} 600")

@@ -93,11 +93,11 @@ def test_tables_that_agree_stay_as_they_are(table, scales):
 
 @pytest.mark.parametrize(("kind", "deviations"), [("laplace", 2.1184), ("gaussian", 1.959964)])
 def test_half_widths_are_of_the_widest_value(kind, deviations):
-    """The factor times the largest standard deviation, and 1; a lone cell is halved in variance."""
+    """The factor times the largest deviation, less 1/2; a lone cell is halved in variance."""
     found = agreed([9, 9], [1, 2, 3, 4], [0, 1, 1, 1], kind=kind, margin_scale=8.0, cell_scale=8.0)
     whole = variance(kind, 8.0)
-    assert found.margin_half_width == math.ceil(deviations * math.sqrt(whole * 3 / 4) + 1)
-    assert found.cell_half_width == math.ceil(deviations * math.sqrt(whole * 3 / 4) + 1)
+    assert found.margin_half_width == math.ceil(deviations * math.sqrt(whole * 3 / 4) - 0.5)
+    assert found.cell_half_width == math.ceil(deviations * math.sqrt(whole * 3 / 4) - 0.5)
     assert found.cell_variances == pytest.approx([whole / 2, *[whole * 3 / 4] * 3])
 
 
