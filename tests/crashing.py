@@ -235,7 +235,8 @@ def _on_change(happens: Callable[[str], None], since: str | None) -> None:
         begun = True
 
     def audit(name: str, arguments: tuple[object, ...]) -> None:
-        if not begun:
+        # Compiled code that numba keeps is no part of the world: the first build alone writes it.
+        if not begun or "__pycache__" in str(arguments[:1]):
             return
         if name == "open":
             path, _, flags = arguments
