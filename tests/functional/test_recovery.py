@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 from polars.exceptions import ComputeError
 
-import pipelines.build as story
+from pipelines import publishing
 from pipelines.build import STEPS
 from pipelines.errors import OutputError, RegistryError, RoleError
 from pipelines.folders import make, target, workplace
@@ -257,7 +257,7 @@ def test_a_registry_that_is_away_at_the_end(world, monkeypatch, step):
 
 def test_a_commit_nobody_was_told_of(world, monkeypatch):
     """Published, and the connection lost before the answer: the release is kept, and given out."""
-    published = story.publish.__globals__["published"]
+    published = publishing.published
 
     def lost(*args, **more):
         published(*args, **more)
