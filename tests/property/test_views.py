@@ -97,7 +97,7 @@ def test_a_view_has_one_row_a_learner_and_item(name, role_rows, event_rows):
     family, item = parse_family(FAMILY, subject="runs.toml"), VIEW.columns[name]
     lazy = {"roles": role_table.lazy(), "events": event_table.lazy()}
     frames = {key: nw.from_native(frame) for key, frame in lazy.items()}
-    raw = views._raw_view(frames, family, VIEW, (name, "clicks", "last")).collect().to_native()
+    raw = views.raw_view(frames, family, VIEW, (name, "clicks", "last")).collect().to_native()
     found = views._label(raw, VIEW, {}, Quarantine())
     expected = slow.enrolments(
         role_table.to_dicts(),
@@ -181,7 +181,7 @@ sex = { role = "quasi-identifier", values = ["F", "M"], description = "Sex." }
     family = parse_family(text, subject="f")
     frame = pl.DataFrame({"id": ["a", "a", "b"], "sex": ["F", "M", None], "_row": [0, 1, 2]})
     tables = {"people": nw.from_native(frame.lazy())}
-    raw = views._raw_view(tables, family, family.views["learners"], ("sex",))
+    raw = views.raw_view(tables, family, family.views["learners"], ("sex",))
     found = views._label(raw.collect().to_native(), family.views["learners"], {}, Quarantine())
     assert sorted(found.drop("_row").rows()) == [("a", "F"), ("b", "(missing)")]
 
@@ -189,7 +189,7 @@ sex = { role = "quasi-identifier", values = ["F", "M"], description = "Sex." }
 def test_unknown_numbers_stay_unknown_until_they_are_grouped():
     """Null, NaN and infinite are null; everything else is the number itself."""
     frame = pl.DataFrame({"last": [1.5, None, float("nan"), float("inf")]})
-    assert frame.select(views._leaf("last", VIEW.columns["last"]))["last"].to_list() == [
+    assert frame.select(views.leaf_expr("last", VIEW.columns["last"]))["last"].to_list() == [
         1.5,
         None,
         None,
