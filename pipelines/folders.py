@@ -8,7 +8,7 @@ import errno
 import os
 import shutil
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Final, NamedTuple
 
@@ -22,6 +22,9 @@ _LONGEST_NAME: Final = 255
 
 _NOWHERE: Final = {errno.ENOENT, errno.ENOTDIR, errno.ELOOP, errno.ENAMETOOLONG}
 """What the system says of a path that leads to nothing."""
+
+_RETRIES: Final = 9
+"""To remove a folder that others remove at the same time."""
 
 _PRIVATE: Final = ("building", "keys", "releases")
 """The folders of a workspace that are kohort's own."""
@@ -184,12 +187,20 @@ def remove(folder: Path) -> bool:
         OutputError: it can't be removed.
     """
     with _removing(folder):
-        try:
-            shutil.rmtree(folder)
-        except OSError as error:
-            if error.errno in _NOWHERE and not os.path.lexists(folder):
-                return False
-            raise
+        for _ in range(_RETRIES):
+            # What was in it went just now: somebody else removes it, too, and is not done.
+            with suppress(FileNotFoundError):
+                return _removed(folder)
+        return _removed(folder)
+
+
+def _removed(folder: Path) -> bool:
+    try:
+        shutil.rmtree(folder)
+    except OSError as error:
+        if error.errno in _NOWHERE and not os.path.lexists(folder):
+            return False
+        raise
     return True
 
 

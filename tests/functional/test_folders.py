@@ -1,5 +1,7 @@
 """Whatever happens to a build, either a whole release appears or nothing, and no raw rows stay."""
 
+import errno
+import os
 import re
 import shutil
 import signal
@@ -17,6 +19,7 @@ from pipelines.folders import (
     make,
     make_parent,
     refuse_inside,
+    remove,
     target,
     target_of,
     workplace,
@@ -203,6 +206,26 @@ def test_a_target_that_is_gone(tmp_path, place, to):
     """Where the folder of the target was removed, nothing stands there any more."""
     shutil.rmtree(tmp_path / "out")
     assert clear(place, to) == 1
+
+
+def test_two_that_remove_the_same(tmp_path, monkeypatch):
+    """Where a file went while a folder was removed, it is removed all the same, and not for ever."""
+    left, folder, removing = [3], tmp_path / "folder", shutil.rmtree
+    folder.mkdir()
+
+    def overtaken(path):
+        if left[0]:
+            left[0] -= 1
+            raise FileNotFoundError(errno.ENOENT, os.strerror(errno.ENOENT))
+        removing(path)
+
+    monkeypatch.setattr("shutil.rmtree", overtaken)
+    assert remove(folder)
+    assert not folder.exists()
+    folder.mkdir()
+    left[0] = 99
+    with pytest.raises(OutputError, match="remove it yourself"):
+        remove(folder)
 
 
 def test_what_can_not_be_removed(tmp_path, place, to):
