@@ -209,7 +209,7 @@ def test_a_target_that_is_gone(tmp_path, place, to):
 
 
 def test_two_that_remove_the_same(tmp_path, monkeypatch):
-    """Where a file went while a folder was removed, it is removed all the same, and not for ever."""
+    """Where a file went while a folder was removed, it is removed all the same."""
     left, folder, removing = [3], tmp_path / "folder", shutil.rmtree
     folder.mkdir()
 
