@@ -63,6 +63,21 @@ from schemas.manifest.query import (
     SUM,
     Query,
 )
+from schemas.manifest.synthetic import (
+    ROWS_KEY,
+    SYNTHETIC,
+    TWIN_SCOPES,
+    SyntheticApproval,
+    SyntheticManifest,
+    Twin,
+    TwinTable,
+)
+from schemas.manifest.synthetic_text import (
+    parse_synthetic,
+    parse_synthetic_approval,
+    render_synthetic,
+    render_synthetic_approval,
+)
 from schemas.manifest.text import parse_manifest, render_manifest
 from schemas.manifest.values import (
     CHECKSUMS_NAME,
@@ -117,8 +132,11 @@ __all__ = [
     "QUANTILES",
     "QUASI_IDENTIFIER",
     "ROLES",
+    "ROWS_KEY",
     "SENSITIVE",
     "SUM",
+    "SYNTHETIC",
+    "TWIN_SCOPES",
     "UNIT",
     "VALUE",
     "WITHHELD",
@@ -148,13 +166,21 @@ __all__ = [
     "Query",
     "RecursiveDiversity",
     "Resource",
+    "SyntheticApproval",
+    "SyntheticManifest",
+    "Twin",
+    "TwinTable",
     "parse_aggregate",
     "parse_aggregate_approval",
     "parse_approval",
     "parse_manifest",
+    "parse_synthetic",
+    "parse_synthetic_approval",
     "release_type_of",
     "render_aggregate",
     "render_aggregate_approval",
     "render_approval",
     "render_manifest",
+    "render_synthetic",
+    "render_synthetic_approval",
 ]

@@ -3,6 +3,7 @@
 All that has no value is null; only `audit_head` is left out where a registry has no chain.
 """
 
+from collections.abc import Sequence
 from typing import Any, Final
 
 from schemas.manifest.aggregate import (
@@ -33,7 +34,10 @@ _DRAW_KEYS: Final = ("mechanism", "scale", "l0", "linf", "norm")
 _TERMS: Final = ("access", "family", "request_sha256", "catalogue_sha256")
 """What the promise and the approval both say."""
 
-_CONSTANTS: Final = {"release_type": AGGREGATE, "unit": UNIT, "adjacency": ADJACENCY}
+_CONSTANTS: Final = {"unit": UNIT, "adjacency": ADJACENCY}
+
+CELLS_APPROVAL_KEYS: Final = ("release_type", *_TERMS, "tables", "charge")
+"""What the approval of a release that holds tables of cells says of these."""
 
 
 def release_type_of(text: str) -> str:
@@ -56,33 +60,53 @@ def parse_aggregate(text: str) -> AggregateManifest:
     Raises:
         ManifestError: the text is not JSON, or not such a manifest of this format version.
     """
+    root = package_root(text)
+    tables = root.child("resources").array()
+    return read_cells_manifest(root, tables, read_cells_promise(root.child("kohort"), AGGREGATE))
+
+
+def package_root(text: str) -> Node:
+    """The document of a package of this format version; what it holds is not looked at."""
     root = load(text)
     root.child("kohort").child("format_version").constant(FORMAT_VERSION)
     root.keys({"$schema", "name", "title", "description", "created", "resources", "kohort"})
     root.child("$schema").constant(PROFILE)
+    return root
+
+
+def read_cells_manifest(
+    root: Node, tables: Sequence[Node], promise: AggregatePromise
+) -> AggregateManifest:
+    """What a package says of its tables of cells."""
     return AggregateManifest(
         name=root.child("name").text(),
         title=root.child("title").text(),
         description=root.child("description").text(),
         created=root.child("created").text(),
-        resources=tuple(read_table(node) for node in root.child("resources").array()),
-        promise=_promise(root.child("kohort")),
+        resources=tuple(read_table(node) for node in tables),
+        promise=promise,
     )
 
 
 def render_aggregate(manifest: AggregateManifest) -> str:
     """The text of `datapackage.json`: the inverse of `parse_aggregate`."""
-    return dump(
-        {
-            "$schema": PROFILE,
-            "name": manifest.name,
-            "title": manifest.title,
-            "description": manifest.description,
-            "created": manifest.created,
-            "resources": [table_json(table) for table in manifest.resources],
-            "kohort": _promise_json(manifest.promise),
-        }
-    )
+    tables = [table_json(table) for table in manifest.resources]
+    return dump(package_json(manifest, tables, cells_promise_json(manifest.promise, AGGREGATE)))
+
+
+def package_json(
+    manifest: AggregateManifest, resources: Sequence[dict[str, Any]], promise: dict[str, Any]
+) -> dict[str, Any]:
+    """The document of a package that holds tables of cells."""
+    return {
+        "$schema": PROFILE,
+        "name": manifest.name,
+        "title": manifest.title,
+        "description": manifest.description,
+        "created": manifest.created,
+        "resources": resources,
+        "kohort": promise,
+    }
 
 
 def parse_aggregate_approval(text: str) -> AggregateApproval:
@@ -92,8 +116,13 @@ def parse_aggregate_approval(text: str) -> AggregateApproval:
         ManifestError: the text is not JSON, or not such an approval.
     """
     root = load(text)
-    root.keys({"release_type", *_TERMS, "tables", "charge"})
+    root.keys(set(CELLS_APPROVAL_KEYS))
     root.child("release_type").constant(AGGREGATE)
+    return read_cells_approval(root)
+
+
+def read_cells_approval(root: Node) -> AggregateApproval:
+    """What was approved of tables of cells, and charged for them."""
     charge = root.child("charge")
     charge.keys({"id", "measurements"})
     return AggregateApproval(
@@ -106,23 +135,25 @@ def parse_aggregate_approval(text: str) -> AggregateApproval:
 
 def render_aggregate_approval(approval: AggregateApproval) -> str:
     """The text of an approval: the inverse of `parse_aggregate_approval`."""
-    return dump(
-        {
-            "release_type": AGGREGATE,
-            **{key: getattr(approval, key) for key in _TERMS},
-            "tables": {
-                name: {
-                    "query": query_json(table.query),
-                    "fields": [field_json(field) for field in table.fields],
-                }
-                for name, table in approval.tables.items()
-            },
-            "charge": {
-                "id": approval.charge_id,
-                "measurements": [_draw_json(draw) for draw in approval.draws],
-            },
-        }
-    )
+    return dump({"release_type": AGGREGATE, **cells_approval_json(approval)})
+
+
+def cells_approval_json(approval: AggregateApproval) -> dict[str, Any]:
+    """The inverse of `read_cells_approval`."""
+    return {
+        **{key: getattr(approval, key) for key in _TERMS},
+        "tables": {
+            name: {
+                "query": query_json(table.query),
+                "fields": [field_json(field) for field in table.fields],
+            }
+            for name, table in approval.tables.items()
+        },
+        "charge": {
+            "id": approval.charge_id,
+            "measurements": [_draw_json(draw) for draw in approval.draws],
+        },
+    }
 
 
 def _approved(node: Node) -> ApprovedTable:
@@ -131,10 +162,19 @@ def _approved(node: Node) -> ApprovedTable:
     return ApprovedTable(read_query(node.child("query")), fields)
 
 
-def _promise(node: Node) -> AggregatePromise:
-    own = {"format_version", *_CONSTANTS, *_TERMS, "data_version", "cut_off", "legal_bases"}
-    node.keys({*own, "privacy", "measurements"}, frozenset({"audit_head"}))
-    for key, value in _CONSTANTS.items():
+def read_cells_promise(
+    node: Node, release_type: str, more: frozenset[str] = frozenset()
+) -> AggregatePromise:
+    """What a package promises of its noise.
+
+    Args:
+        node: the `kohort` of its manifest.
+        release_type: that it must name.
+        more: keys that are read elsewhere.
+    """
+    own = {"format_version", "release_type", *_CONSTANTS, *_TERMS, "data_version", "cut_off"}
+    node.keys({*own, "legal_bases", "privacy", "measurements", *more}, frozenset({"audit_head"}))
+    for key, value in {"release_type": release_type, **_CONSTANTS}.items():
         node.child(key).constant(value)
     privacy = node.child("privacy")
     privacy.keys(set(_COST_KEYS))
@@ -152,9 +192,11 @@ def _promise(node: Node) -> AggregatePromise:
     )
 
 
-def _promise_json(promise: AggregatePromise) -> dict[str, Any]:
+def cells_promise_json(promise: AggregatePromise, release_type: str) -> dict[str, Any]:
+    """The inverse of `read_cells_promise`."""
     return {
         "format_version": FORMAT_VERSION,
+        "release_type": release_type,
         **_CONSTANTS,
         **{key: getattr(promise, key) for key in _TERMS},
         "data_version": promise.data_version,

@@ -30,7 +30,7 @@ def parse_manifest(text: str) -> Manifest:
     # A Data Package may carry further properties; in a package of this format nobody checks them.
     root.keys({"$schema", "name", "title", "description", "created", "resources", "kohort"})
     root.child("$schema").constant(PROFILE)
-    resources = tuple(_resource(node) for node in root.child("resources").array())
+    resources = tuple(read_resource(node) for node in root.child("resources").array())
     promise = read_promise(root.child("kohort"))
     return Manifest(
         name=root.child("name").text(),
@@ -50,13 +50,14 @@ def render_manifest(manifest: Manifest) -> str:
         "title": manifest.title,
         "description": manifest.description,
         "created": manifest.created,
-        "resources": [_resource_json(resource) for resource in manifest.resources],
+        "resources": [resource_json(resource) for resource in manifest.resources],
         "kohort": promise_json(manifest.promise),
     }
     return dump(document)
 
 
-def _resource(node: Node) -> Resource:
+def read_resource(node: Node) -> Resource:
+    """A table of rows about learners."""
     node.keys(
         {"name", "path", "format", "mediatype", "bytes", "hash", "grain", "learnerKey", "schema"},
         frozenset({"csvPath"}),
@@ -71,7 +72,7 @@ def _resource(node: Node) -> Resource:
         raise node.child("grain").expected(f"one of {', '.join(GRAINS)}")
     schema = node.child("schema")
     schema.keys({"fields", "primaryKey"})
-    fields = tuple(_field(child, grain) for child in schema.child("fields").array())
+    fields = tuple(read_field(child, grain) for child in schema.child("fields").array())
     return built(
         Resource,
         node.key,
@@ -87,7 +88,8 @@ def _resource(node: Node) -> Resource:
     )
 
 
-def _field(node: Node, grain: str) -> Field:
+def read_field(node: Node, grain: str) -> Field:
+    """A column of a table of that grain."""
     node.keys({"name", "type", "description", "role", "constraints"})
     node.child("type").constant("string")
     role = node.child("role").text()
@@ -105,9 +107,10 @@ def _field(node: Node, grain: str) -> Field:
     return built(Field, node.key, name=name, role=role, description=description, enum=enum)
 
 
-def _resource_json(resource: Resource) -> dict[str, Any]:
+def resource_json(resource: Resource) -> dict[str, Any]:
+    """The inverse of `read_resource`."""
     csv = {} if resource.csv_path is None else {"csvPath": resource.csv_path}
-    fields = [_field_json(field, resource.grain) for field in resource.fields]
+    fields = [field_json(field, resource.grain) for field in resource.fields]
     return {
         "name": resource.name,
         "path": resource.path,
@@ -122,7 +125,8 @@ def _resource_json(resource: Resource) -> dict[str, Any]:
     }
 
 
-def _field_json(field: Field, grain: str) -> dict[str, Any]:
+def field_json(field: Field, grain: str) -> dict[str, Any]:
+    """The inverse of `read_field`."""
     domain: dict[str, Any] = {"enum": field.enum}
     if field.role == LEARNER_KEY:
         domain = {"unique": grain == LEARNER_GRAIN, "pattern": LEARNER_PATTERN}
