@@ -94,7 +94,7 @@ def read_source(
     found = read_tables(
         plan.request, plan.family, needs(plan), workspace, folder, progress=progress
     )
-    frames = assemble(found.tables, plan, found.staged.quarantine)
+    frames = assemble(found.tables, plan, found.staged.quarantine, own_keys=False)
     _refuse_empty(frames, found.staged.quarantine)
     return ViewedSource(found.staged, found.tables, found.people, frames)
 
@@ -106,7 +106,7 @@ def views_of(source: Source, plan: Plan, allowed: pl.DataFrame) -> dict[str, pl.
         RightsError: a view is empty then.
     """
     later = Quarantine()
-    own = assemble(permit(source.tables, plan, allowed), plan, later)
+    own = assemble(permit(source.tables, plan, allowed), plan, later, own_keys=False)
     source.staged.quarantine.absorb(later)
     if any(frame.is_empty() for frame in own.values()):
         raise RightsError(

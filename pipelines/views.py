@@ -1,6 +1,7 @@
 """From staged raw tables to the releasable views, still under raw ids: conform and aggregate."""
 
 from collections.abc import Mapping, Sequence
+from typing import Protocol
 
 import narwhals as nw
 import polars as pl
@@ -9,7 +10,7 @@ from anonymizer.hierarchy import Hierarchy, bin_expr
 from pipelines.item_labels import dated, joined
 from pipelines.ladders import edges_of
 from pipelines.passes import Frame, admit, aggregate, deduplicate, one_row, with_learner_row
-from pipelines.plan import Concern, Plan
+from pipelines.plan import Concern
 from pipelines.sources.quarantine import Quarantine, Reason
 from pipelines.sources.tables import ROW
 from schemas.declaration import Family, View, ViewColumn
@@ -28,8 +29,15 @@ _TIME = "_time"
 _PERSON = "_person"
 
 
+class Viewing(Concern, Protocol):
+    """A plan that is made from views."""
+
+    def views(self) -> Mapping[str, tuple[str, ...]]:
+        """The views to assemble, each with its columns."""
+
+
 def assemble(
-    tables: Mapping[str, pl.LazyFrame], plan: Plan, quarantine: Quarantine
+    tables: Mapping[str, pl.LazyFrame], plan: Viewing, quarantine: Quarantine, *, own_keys: bool
 ) -> dict[str, pl.DataFrame]:
     """Build the requested views.
 
@@ -38,15 +46,15 @@ def assemble(
         plan: which views and columns, and their hierarchies.
         quarantine: where rows go that repeat a key, have no learner, or have a value outside its
             hierarchy.
+        own_keys: as in `conform`.
 
     Returns:
         View name -> one row a learner, or a learner and item: `learner`, in `enrolments` `_course`
         and the item column, and the requested columns as leaf labels of their hierarchies. No
         nulls, but in microaggregated columns: these are numbers still, null where unknown.
     """
-    conformed = conform(tables, plan.family, quarantine, own_keys=False)
-    chosen = (*plan.quasi_identifiers, *plan.learner_ladders, *plan.enrolment_ladders)
-    ladders = {ladder.name: ladder for ladder in chosen}
+    conformed = conform(tables, plan.family, quarantine, own_keys=own_keys)
+    ladders = {ladder.name: ladder for ladder in plan.hierarchies}
     frames = {}
     for name, columns in plan.views().items():
         view = plan.family.views[name]

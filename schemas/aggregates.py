@@ -15,9 +15,9 @@ from schemas.declaration import Family
 from schemas.policy import Contributions, Policy
 from schemas.queries import Events, Mean, Quantiles, Query, Sum
 from schemas.query_rules import QueryRules, discovers, own_attributes
-from schemas.request import AggregateRequest
+from schemas.request import AggregateRequest, ExtractRequest
 from schemas.sharing import sharing
-from schemas.spending import shares
+from schemas.spending import Spend, shares
 from schemas.violations import SchemaError, Violation
 
 _PROMISING: Final = re.compile(
@@ -88,8 +88,9 @@ def authorize_aggregate(
     release = request.release
     violations = [
         *sharing(request, policy),
-        *_of_title(request),
-        *_of_budget(request, policy, catalogue),
+        *of_title(request),
+        *of_budget(request.release.budget, policy, catalogue),
+        *_of_delta(request),
     ]
     if release.catalogue != catalogue_sha256:
         violations.append(
@@ -134,7 +135,8 @@ def _terms(
     return QueryTerms(query, micro, cells, most, bounds, delta)
 
 
-def _of_title(request: AggregateRequest) -> Iterator[Violation]:
+def of_title(request: ExtractRequest) -> Iterator[Violation]:
+    """What a title may not say."""
     # It stands in the README, where the checker looks for promises that nobody made.
     if _PROMISING.search(request.title):
         yield Violation(
@@ -144,10 +146,9 @@ def _of_title(request: AggregateRequest) -> Iterator[Violation]:
         )
 
 
-def _of_budget(
-    request: AggregateRequest, policy: Policy, catalogue: Catalogue
-) -> Iterator[Violation]:
-    budget, asked = policy.budget, request.release.budget
+def of_budget(asked: Spend, policy: Policy, catalogue: Catalogue) -> Iterator[Violation]:
+    """What the policy's accounts do not allow, whatever is left in them."""
+    budget = policy.budget
     if budget is None:
         yield Violation(
             "release.type",
@@ -165,8 +166,12 @@ def _of_budget(
         yield Violation(
             "release.budget.rho", "the policy's accounts add up epsilons; ask for epsilon"
         )
-    discovering = any(discovers(query) for query in request.release.queries)
-    if discovering != (asked.delta is not None):
+
+
+def _of_delta(request: AggregateRequest) -> Iterator[Violation]:
+    release = request.release
+    discovering = any(discovers(query) for query in release.queries)
+    if discovering != (release.budget.delta is not None):
         yield Violation(
             "release.budget.delta",
             "required where a query discovers its keys, and only there",

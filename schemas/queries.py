@@ -272,7 +272,8 @@ def _some_once(queries: tuple[Any, ...]) -> tuple[Any, ...]:
     return queries
 
 
-def _digest(text: str) -> str:
+def digest(text: str) -> str:
+    """The SHA-256 of a catalogue, as a request names it."""
     if re.fullmatch("[0-9a-f]{64}", text) is None:
         raise ValueError("64 hex digits were expected, as `kohort catalog show` prints them")
     return text
@@ -293,7 +294,7 @@ class Aggregate(BaseModel):
     model_config = _FROZEN
     type: Literal["aggregate"]
     access: Literal["public", "controlled"] = "controlled"
-    catalogue: Annotated[str, AfterValidator(_digest)]
+    catalogue: Annotated[str, AfterValidator(digest)]
     budget: Spend
     queries: Annotated[tuple[Query, ...], AfterValidator(_some_once)]
     csv: StrictBool = False

@@ -3,7 +3,7 @@
 import hashlib
 import json
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from difflib import get_close_matches
 from typing import Annotated, Any, Final, Literal, Self
 
@@ -24,6 +24,7 @@ from pydantic import (
 from schemas.declaration import toml_document
 from schemas.queries import Aggregate
 from schemas.sensitive import Closeness, Diversity, ShareBound, Statistic, distinct
+from schemas.synthetic import Synthetic
 from schemas.violations import SchemaError, Violation, violations_of
 
 
@@ -135,7 +136,7 @@ class Microdata(BaseModel):
 class ExtractRequest(BaseModel):
     """Who asks for what, from which source and to which end.
 
-    What `parse_request` gives is one of the two below, which say what kind of release it is.
+    What `parse_request` gives is one of those below, which say what kind of release it is.
     """
 
     model_config = _FROZEN
@@ -143,7 +144,7 @@ class ExtractRequest(BaseModel):
     researcher: Annotated[Text, AfterValidator(str.strip)]
     purpose: Text
     source: Text
-    release: Microdata | Aggregate
+    release: Microdata | Aggregate | Synthetic
 
     def sha256(self) -> str:
         """The hash of what is asked, whatever the layout and comments of the file."""
@@ -163,12 +164,20 @@ class AggregateRequest(ExtractRequest):
     release: Aggregate
 
 
-AnyRequest = MicrodataRequest | AggregateRequest
+class SyntheticRequest(ExtractRequest):
+    """A request for invented learners, drawn from noisy figures."""
+
+    release: Synthetic
+
+
+AnyRequest = MicrodataRequest | AggregateRequest | SyntheticRequest
 """What a request may be."""
 
-_NOT_YET: Final = (
-    (("release", "type"), ("synthetic",), "only microdata and aggregate are supported yet"),
-)
+_KINDS: Final[Mapping[object, type[AnyRequest]]] = {
+    "microdata": MicrodataRequest,
+    "aggregate": AggregateRequest,
+    "synthetic": SyntheticRequest,
+}
 
 
 def parse_request(text: str, *, subject: str) -> AnyRequest:
@@ -183,17 +192,10 @@ def parse_request(text: str, *, subject: str) -> AnyRequest:
             key it stands at.
     """
     document = toml_document(text, subject=subject)
-    violations = list(_take_unsupported(document))
     try:
-        request = _kind(document).model_validate(document)
+        return _kind(document).model_validate(document)
     except ValidationError as error:
-        refused = {violation.key for violation in violations}
-        told = (Violation(_written(document, v.key), v.message) for v in violations_of(error))
-        found = (v for v in told if v.key not in refused)
-        raise SchemaError(subject, [*violations, *found]) from None
-    if violations:
-        raise SchemaError(subject, violations)
-    return request
+        raise SchemaError(subject, [_told(document, v) for v in violations_of(error)]) from None
 
 
 def unknown_column(key: str, name: str, offered: Sequence[str]) -> Violation:
@@ -201,6 +203,14 @@ def unknown_column(key: str, name: str, offered: Sequence[str]) -> Violation:
     near = get_close_matches(name, offered, n=1)
     hint = f"did you mean {near[0]}?" if near else f"it offers: {', '.join(offered) or 'nothing'}"
     return Violation(key, f"the source has no releasable column '{name}'; {hint}")
+
+
+def _told(document: dict[str, Any], found: Violation) -> Violation:
+    """A violation as the writer of the text understands it."""
+    key = _written(document, found.key)
+    if key == "release.type":  # the schema that was tried knows of no other
+        return Violation(key, f"one of {', '.join(map(str, _KINDS))} was expected")
+    return Violation(key, found.message)
 
 
 def _written(document: dict[str, Any], key: str) -> str:
@@ -223,19 +233,8 @@ def _written(document: dict[str, Any], key: str) -> str:
     return ".".join(parts)
 
 
-def _kind(document: dict[str, Any]) -> type[MicrodataRequest | AggregateRequest]:
+def _kind(document: dict[str, Any]) -> type[AnyRequest]:
+    """What is asked for; of a type that there is none of, the refusal lists those of microdata."""
     release = document.get("release")
-    aggregate = isinstance(release, dict) and release.get("type") == "aggregate"
-    return AggregateRequest if aggregate else MicrodataRequest
-
-
-def _take_unsupported(document: dict[str, Any]) -> Iterator[Violation]:
-    """Report keys and values of later releases of kohort, and take them out of the document."""
-    for path, values, message in _NOT_YET:
-        *parents, last = path
-        table: Any = document
-        for parent in parents:
-            table = table.get(parent) if isinstance(table, dict) else None
-        if isinstance(table, dict) and table.get(last) in values:
-            del table[last]
-            yield Violation(".".join(path), message)
+    asked = release.get("type") if isinstance(release, dict) else None
+    return _KINDS.get(asked, MicrodataRequest) if isinstance(asked, str) else MicrodataRequest

@@ -14,12 +14,13 @@ from pipelines.errors import KohortError, PrivacyError, RegistryError
 from pipelines.governance import ledger
 from pipelines.governance.chain import Head
 from pipelines.governance.releases import (
-    NewAggregate,
+    NewNoisyRelease,
     published,
     refuse_later_rights,
-    reserve_aggregate,
+    reserve_noisy,
     served_for,
 )
+from pipelines.governance.tables import AGGREGATE
 from pipelines.permitted import Permitted
 from pipelines.reading import Source
 from pipelines.running import Run
@@ -146,7 +147,7 @@ def _published(run: Run, building: Aggregating, seen: Head) -> Head:
     new = _new_release(run, building)
     run.progress("record")
     before = served_for(run.registry, new.request)
-    reserve_aggregate(run.registry, new, seen=seen, actor=run.actor, at=run.now)
+    reserve_noisy(run.registry, new, seen=seen, actor=run.actor, at=run.now)
     run.progress("commit the charge")
     ledger.commit(
         run.registry, new.id, result_sha256=new.package_sha256, actor=run.actor, at=run.now
@@ -161,10 +162,11 @@ def _published(run: Run, building: Aggregating, seen: Head) -> Head:
     )
 
 
-def _new_release(run: Run, building: Aggregating) -> NewAggregate:
+def _new_release(run: Run, building: Aggregating) -> NewNoisyRelease:
     request = building.plan.request
     access = request.release.access
-    return NewAggregate(
+    return NewNoisyRelease(
+        scope=AGGREGATE,
         id=building.release,
         request=request.sha256(),
         title=request.title,

@@ -60,7 +60,7 @@ def as_object(one: "ReleaseStatus") -> dict[str, Any]:
         "source": one.source,
         "family": one.family,
         "access": one.access,
-        "pseudonyms": None if one.is_aggregate else one.scope,
+        "pseudonyms": None if one.shows_nobody else one.scope,
         "project": one.project,
         "k": one.k,
         "m": one.m,
@@ -96,16 +96,16 @@ def still_to_confirm(ended: "ReleaseStatus") -> Iterator[str]:
     """Who has not confirmed yet, each with the command that records that he did."""
     # What an aggregate told is charged for good: no confirmation gives it back.
     if not ended.outstanding:
-        counts = "what it cost stays charged" if ended.is_aggregate else _COUNTS_NO_MORE
+        counts = "what it cost stays charged" if ended.shows_nobody else _COUNTS_NO_MORE
         yield f"everybody has confirmed: {counts}"
         return
-    if ended.is_aggregate:
+    if ended.shows_nobody:
         yield "what it cost stays charged; these have not confirmed yet:"
     else:
         yield "it counts against later releases until these have confirmed:"
     for recipient in ended.outstanding:
         if recipient == "public":
-            counts = "nobody can confirm" if ended.is_aggregate else "it counts for ever"
+            counts = "nobody can confirm" if ended.shows_nobody else "it counts for ever"
             yield f"  public: anybody may have it, so {counts}"
         else:
             option = shlex.join(["--recipient", recipient])
@@ -113,12 +113,12 @@ def still_to_confirm(ended: "ReleaseStatus") -> Iterator[str]:
 
 
 def _kind(one: "ReleaseStatus") -> str:
-    return "aggregate" if one.is_aggregate else "microdata"
+    return one.scope if one.shows_nobody else "microdata"
 
 
 def _promise(one: "ReleaseStatus") -> str:
     """What it promised, in a few words; what an aggregate cost is the ledger's to tell."""
-    if one.is_aggregate:
-        return f"aggregate, {one.access}; its cost: kohort budget show --family {one.family}"
+    if one.shows_nobody:
+        return f"{one.scope}, {one.access}; its cost: kohort budget show --family {one.family}"
     project = "" if one.project is None else f" (project {one.project})"
     return f"k = {one.k}, m = {one.m}, {one.access}, pseudonyms {one.scope}{project}"

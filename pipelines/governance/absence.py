@@ -67,12 +67,12 @@ def demand_pseudonyms(release: ReleaseStatus) -> None:
     """Refuse a release in which nobody has a pseudonym.
 
     Raises:
-        RegistryError: it is an aggregate.
+        RegistryError: it shows nobody.
     """
-    if release.is_aggregate:
+    if release.shows_nobody:
         raise RegistryError(
-            f"release {release.id} is an aggregate: it shows nobody, so no learner has a pseudonym "
-            "in it"
+            f"release {release.id} is {release.noun}: it shows nobody, so no learner has a "
+            "pseudonym in it"
         )
 
 

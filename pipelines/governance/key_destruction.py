@@ -106,7 +106,7 @@ def destroy_registry_key(
         last = last_event(change.connection, "registry", "")
         if last is not None and last.destroyed:
             raise RegistryError("the registry key is destroyed already")
-        live = [one.id for one in statuses(change.connection) if one.live and not one.is_aggregate]
+        live = [one.id for one in statuses(change.connection) if one.live and not one.shows_nobody]
         if live:
             raise RegistryError(
                 f"release {', '.join(live)} is live, and the registry key tells whom it shows; "

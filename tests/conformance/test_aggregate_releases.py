@@ -11,7 +11,7 @@ from pipelines.governance.audit import verify_chain
 from pipelines.governance.chain import changing, head
 from pipelines.governance.key_destruction import destroy_registry_key
 from pipelines.governance.releases import (
-    NewAggregate,
+    NewNoisyRelease,
     ReleaseHappening,
     given_again,
     members,
@@ -19,7 +19,7 @@ from pipelines.governance.releases import (
     recode_text,
     release,
     releases_of,
-    reserve_aggregate,
+    reserve_noisy,
     served_for,
 )
 from pipelines.governance.releases.state import Kind
@@ -41,14 +41,15 @@ from tests.conformance.test_releases_registry import (
 
 BY = {"actor": STEWARD, "at": NOW}
 _OF_MICRODATA = {"scope", "project", "k", "m", "item", "frozen_text"}
-COUNTS = NewAggregate(
+COUNTS = NewNoisyRelease(
+    scope="aggregate",
     **{name: cell for name, cell in asdict(NEW).items() if name not in _OF_MICRODATA}
 )
 
 
 def record(registry, new=COUNTS, *, seen=None):
     """Reserve a release of aggregates, on what the registry holds now."""
-    reserve_aggregate(registry, new, seen=head(registry) if seen is None else seen, **BY)
+    reserve_noisy(registry, new, seen=head(registry) if seen is None else seen, **BY)
 
 
 def lay(registry, new=COUNTS, supersedes=()):
@@ -61,17 +62,17 @@ def test_what_is_recorded_is_read_back(registry):
     """Every value comes back; what says whom a release shows is null, and the chain holds."""
     record(registry)
     found = release(registry, "0000")
-    for name in NewAggregate.__dataclass_fields__:
+    for name in NewNoisyRelease.__dataclass_fields__:
         assert getattr(found, name) == getattr(COUNTS, name)
     assert (found.k, found.m, found.item, found.project) == (None, None, None, None)
-    assert (found.scope, found.is_aggregate) == ("aggregate", True)
+    assert (found.scope, found.shows_nobody) == ("aggregate", True)
     assert found.events == (ReleaseHappening(Kind.RESERVED, NOW, STEWARD.name),)
     with registry.connect() as connection:
         row = connection.execute(select(Release.recode, Release.k, Release.m)).one()
         others = [connection.execute(select(table)).all() for table in (ReleaseClass, KeyEvent)]
     assert (tuple(row), others) == ((None, None, None), [[], []])
     assert members(registry, COUNTS.id).is_empty()
-    with pytest.raises(RegistryError, match="an aggregate, which has no recode"):
+    with pytest.raises(RegistryError, match="it shows nobody, and has no recode"):
         recode_text(registry, COUNTS.id)
     assert verify_chain(registry).broken is None
 
@@ -79,7 +80,7 @@ def test_what_is_recorded_is_read_back(registry):
 def test_microdata_is_none(registry):
     """A release with members is told apart from one without."""
     keep(registry)
-    assert not release(registry, NEW.id).is_aggregate
+    assert not release(registry, NEW.id).shows_nobody
 
 
 def test_it_shows_nobody(registry):
@@ -120,8 +121,8 @@ def test_states(registry):
         ("controlled", ["publish"], f"share {MEI}", "a request of his own, which is charged"),
         ("controlled", ["publish"], f"share {RAY}", "a request of his own, which is charged"),
         ("public", ["publish"], f"share {MEI}", "anybody may have it already"),
-        ("controlled", ["publish"], "destroy-key", "it has no pseudonyms, so no key"),
-        ("controlled", ["publish", "recall"], "destroy-key", "it has no pseudonyms, so no key"),
+        ("controlled", ["publish"], "destroy-key", "it shows nobody, so it has no key"),
+        ("controlled", ["publish", "recall"], "destroy-key", "it shows nobody, so it has no key"),
     ],
 )
 def test_refusals(registry, access, steps, refused, told):
@@ -193,7 +194,7 @@ def test_an_id_is_used_once(registry):
     keep(registry)
     with pytest.raises(RegistryError):
         record(registry)
-    assert not release(registry, NEW.id).is_aggregate
+    assert not release(registry, NEW.id).shows_nobody
 
 
 def test_the_registry_key_may_go(registry, tmp_path):

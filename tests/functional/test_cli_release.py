@@ -17,13 +17,13 @@ from pipelines.governance.chain import head
 from pipelines.governance.database import create_registry
 from pipelines.governance.releases import (
     MEMBER_SCHEMA,
-    NewAggregate,
+    NewNoisyRelease,
     NewRelease,
     ReleaseState,
     published,
     release,
     reserve,
-    reserve_aggregate,
+    reserve_noisy,
 )
 from pipelines.governance.rights import record_dataset_basis
 from pipelines.keys import release_key, store_release_key
@@ -62,7 +62,7 @@ NEW = NewRelease(
 )
 OF_MICRODATA = {"scope", "project", "k", "m", "item", "frozen_text"}
 CELLS = {name: cell for name, cell in asdict(NEW).items() if name not in OF_MICRODATA}
-COUNTS = NewAggregate(**CELLS | {"id": "a0000001"})
+COUNTS = NewNoisyRelease(**CELLS | {"id": "a0000001", "scope": "aggregate"})
 MEMBERS = pl.DataFrame([(DIGEST, "AAA", 0)], schema=MEMBER_SCHEMA, orient="row")
 
 
@@ -124,7 +124,7 @@ def lay_aggregate(place, copied):
 
     def lay_aggregate(**changes):
         new = replace(COUNTS, **changes)
-        reserve_aggregate(registry, new, seen=head(registry), actor=STEWARD, at=NOW)
+        reserve_noisy(registry, new, seen=head(registry), actor=STEWARD, at=NOW)
         published(registry, new.id, seen=head(registry), actor=STEWARD, at=NOW, supersedes=[])
         copied(new.id)
 
@@ -242,7 +242,7 @@ def test_an_aggregate_expires(run, lay_aggregate, place):
     ("words", "told"),
     [
         (["share", "a0", MEI], "have ADDRESS ask with a request of his own"),
-        (["destroy-key", "a0", "--reason", "over"], "so no key to destroy"),
+        (["destroy-key", "a0", "--reason", "over"], "so it has no key to destroy"),
         (["pseudonyms", "a0", "--learner-id", "-", "--out", "absent.json"], "it shows nobody"),
     ],
 )

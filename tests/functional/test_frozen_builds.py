@@ -41,7 +41,7 @@ def frames(tmp_path_factory):
     plan = plan_for("global")
     staged = stage(open_source(str(platform), base=Path()), plan.family, needs(plan), staging)
     tables = {name: pl.scan_parquet(table.path) for name, table in staged.tables.items()}
-    return assemble(tables, plan, Quarantine())
+    return assemble(tables, plan, Quarantine(), own_keys=False)
 
 
 def classes_of(extract):

@@ -68,7 +68,7 @@ def test_a_request_is_read():
         ('"course"', f'"linked"\nproject = "{"a" * 61}"', "release.project"),
         ('"course"', '"none"', "release.pseudonyms"),
         ('"microdata"', '"aggregate"', "release.catalogue"),
-        ('"microdata"', '"synthetic"', "release.type"),
+        ('"microdata"', '"sythetic"', "release.type"),
         ('access = "controlled"', 'recoding = "both"', "release.recoding"),
         ('access = "controlled"', "statistics = 1", "release.statistics"),
         ('"gender", "region"', '"gender", "gender"', "release"),
@@ -190,7 +190,7 @@ def test_linked_pseudonyms_name_their_project():
 def test_all_violations_come_at_once():
     """Faults that are told in different ways come together."""
     text = REQUEST.replace("k = 5", "k = 1\nl = { final_result = 1 }").replace("title =", "titel =")
-    text = text.replace('"microdata"', '"synthetic"').replace('"course"', '"linked"')
+    text = text.replace('"microdata"', '"other"').replace('"course"', '"linked"')
     keys = {"release.privacy.k", L, "titel", "title", "release.type", "release.project"}
     assert keys <= set(violations(text))
 

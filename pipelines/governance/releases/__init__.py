@@ -14,7 +14,7 @@ from pipelines.governance.releases.recording import (
     published,
     refuse_later_rights,
     reserve,
-    reserve_aggregate,
+    reserve_noisy,
 )
 from pipelines.governance.releases.registry import (
     MEMBER_SCHEMA,
@@ -27,7 +27,7 @@ from pipelines.governance.releases.registry import (
     served_for,
 )
 from pipelines.governance.releases.state import (
-    NewAggregate,
+    NewNoisyRelease,
     NewRelease,
     ReleaseHappening,
     ReleaseState,
@@ -36,7 +36,7 @@ from pipelines.governance.releases.state import (
 
 __all__ = [
     "MEMBER_SCHEMA",
-    "NewAggregate",
+    "NewNoisyRelease",
     "NewRelease",
     "ReleaseHappening",
     "ReleaseState",
@@ -56,7 +56,7 @@ __all__ = [
     "releases",
     "releases_of",
     "reserve",
-    "reserve_aggregate",
+    "reserve_noisy",
     "served_again",
     "served_for",
     "share",

@@ -192,15 +192,15 @@ def destroy_key(
 
     Raises:
         RoleError: the actor is no steward.
-        RegistryError: the release has not ended, has no key (an aggregate) or none of its own, its
-            key is destroyed, or no reason is given.
+        RegistryError: the release has not ended, has no key (it shows nobody) or none of its own,
+            its key is destroyed, or no reason is given.
     """
     said = stated_reason(reason)
     with _stewarding(engine, actor) as change:
         found = only(change.connection, id_prefix)
-        if found.is_aggregate:
+        if found.shows_nobody:
             raise RegistryError(
-                f"release {found.id} is an aggregate: it has no pseudonyms, so no key to destroy"
+                f"release {found.id} is {found.noun}: it shows nobody, so it has no key to destroy"
             )
         if found.state not in ENDED:
             raise RegistryError(
@@ -233,9 +233,9 @@ def _demand_shareable(
         raise RegistryError(f"release {found.id} is public; anybody may have it already")
     if found.is_past(at.date()):
         raise RegistryError(f"release {found.id} is past its last day; `kohort release expire`")
-    if found.is_aggregate:
+    if found.shows_nobody:
         raise RegistryError(
-            f"release {found.id} is an aggregate: what it tells was charged to its researcher's "
+            f"release {found.id} is {found.noun}: what it tells was charged to its researcher's "
             "account alone; have ADDRESS ask with a request of his own, which is charged to his"
         )
     step = connection.execute(

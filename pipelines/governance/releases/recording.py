@@ -17,9 +17,14 @@ from pipelines.governance.chain import Head, changing
 from pipelines.governance.database import translated
 from pipelines.governance.key_events import key_created, key_destroyed
 from pipelines.governance.releases.registry import MEMBER_SCHEMA, happened, only, statuses
-from pipelines.governance.releases.state import Kind, NewAggregate, NewRelease, ReleaseState
+from pipelines.governance.releases.state import (
+    SHOWING_NOBODY,
+    Kind,
+    NewNoisyRelease,
+    NewRelease,
+    ReleaseState,
+)
 from pipelines.governance.tables import (
-    AGGREGATE,
     Action,
     Release,
     ReleaseClass,
@@ -44,7 +49,7 @@ def reserve(
     """Record a release before its package is published, so that none is out that is not known.
 
     What it was decided on must be so still: nobody else reserves between this look and the record,
-    but for aggregates, which show nobody.
+    but for what shows nobody.
 
     Args:
         engine: the registry.
@@ -76,8 +81,8 @@ def reserve(
     shown = ((release.id, *one) for one in members.sort("learner", "item").iter_rows())
     with changing(engine) as change:
         # One without a row here is a neighbour, too: nobody can tell what it shows.
-        aggregates = select(Release.id).where(Release.scope == AGGREGATE)
-        neighbour = and_(_reserved_since(seen), Action.subject.not_in(aggregates))
+        noisy = select(Release.id).where(Release.scope.in_(SHOWING_NOBODY))
+        neighbour = and_(_reserved_since(seen), Action.subject.not_in(noisy))
         otherwise = _decided_otherwise(release.request, seen, release.cut_off)
         _refuse(change.connection, or_(neighbour, otherwise))
         change.add(Release, row)
@@ -89,10 +94,10 @@ def reserve(
         change.record(actor, "release.reserve", release.id, at=at)
 
 
-def reserve_aggregate(
-    engine: Engine, release: NewAggregate, *, seen: Head, actor: Actor, at: datetime
+def reserve_noisy(
+    engine: Engine, release: NewNoisyRelease, *, seen: Head, actor: Actor, at: datetime
 ) -> None:
-    """Record a release of aggregates before its package is published, as `reserve` does.
+    """Record a release that shows nobody before its package is published, as `reserve` does.
 
     What others release meanwhile is nothing to it, for it shows nobody whom theirs could tell
     apart; but the same request is released once.
@@ -108,10 +113,7 @@ def reserve_aggregate(
         RegistryError: the registry can't be written, or has a release of that id; or what the
             release was decided on changed since, or its request was released.
     """
-    row = asdict(release) | {
-        "scope": AGGREGATE,
-        "jurisdictions": json.dumps(release.jurisdictions),
-    }
+    row = asdict(release) | {"jurisdictions": json.dumps(release.jurisdictions)}
     with changing(engine) as change:
         same = select(Release.id).where(Release.request == release.request)
         twin = and_(_reserved_since(seen), Action.subject.in_(same))
@@ -210,7 +212,7 @@ def failed(engine: Engine, release_id: str, *, actor: Actor, at: datetime) -> Re
         if found is None or found.state is not ReleaseState.RESERVED:
             return None if found is None else found.state
         happened(change, release_id, Kind.FAILED, actor=actor, at=at)
-        if found.project is None and not found.is_aggregate:
+        if found.project is None and not found.shows_nobody:
             reason = "its build failed"
             key_destroyed(change, "release", release_id, actor=actor, at=at, reason=reason)
         change.record(actor, "release.fail", release_id, at=at)

@@ -101,7 +101,7 @@ def recode_text(engine: Engine, release_id: str) -> str:
     """The frozen recode of a release, as JSON.
 
     Raises:
-        RegistryError: there is no such release, or it is one of aggregates.
+        RegistryError: there is no such release, or it shows nobody.
     """
     with translated(engine), engine.connect() as connection:
         query = select(Release.recode).where(Release.id == release_id)
@@ -109,7 +109,7 @@ def recode_text(engine: Engine, release_id: str) -> str:
     if found is None:
         raise RegistryError(f"there is no release {release_id}; see `kohort release list`")
     if found.recode is None:
-        raise RegistryError(f"release {release_id}: an aggregate, which has no recode")
+        raise RegistryError(f"release {release_id}: it shows nobody, and has no recode")
     text: str = found.recode
     return text
 

@@ -7,11 +7,19 @@ from datetime import date, datetime
 from enum import StrEnum
 from typing import Final, Literal
 
-from pipelines.governance.tables import AGGREGATE, DIGEST_LENGTH, RELEASE_ID_LENGTH
+from pipelines.governance.tables import (
+    AGGREGATE,
+    DIGEST_LENGTH,
+    RELEASE_ID_LENGTH,
+    SYNTHETIC,
+)
 from schemas.manifest import ItemKnowledge
 
 PUBLIC: Final = "public"
 """The access of a package that anybody may have, and its recipient, who confirms nothing."""
+
+SHOWING_NOBODY: Final = (AGGREGATE, SYNTHETIC)
+"""The scopes of releases whose learners are none, or invented."""
 
 _ID: Final = re.compile(rf"[0-9a-f]{{{RELEASE_ID_LENGTH}}}")
 _DIGEST: Final = re.compile(rf"[0-9a-f]{{{DIGEST_LENGTH}}}")
@@ -103,11 +111,13 @@ class NewRelease:
 
 
 @dataclass(frozen=True, slots=True)
-class NewAggregate:
-    """What a build of aggregates records before its package is published: it shows nobody.
+class NewNoisyRelease:
+    """What a build of noisy figures, or of a twin, records before its package is published.
 
-    The columns of `Release` that say whom a release shows, and how, are null.
+    It shows nobody: the columns of `Release` that say whom a release shows, and how, are null.
     """
+
+    scope: Literal["aggregate", "synthetic"]
 
     id: str
     request: str
@@ -134,8 +144,8 @@ class ReleaseStatus:
     """A release and all that became of it.
 
     Attributes:
-        k: None in aggregates.
-        m: None in aggregates.
+        k: None where it shows nobody.
+        m: None where it shows nobody.
         events: oldest first.
 
     The other attributes are the columns of `Release`, but for the recode.
@@ -164,9 +174,16 @@ class ReleaseStatus:
     events: tuple[ReleaseHappening, ...]
 
     @property
-    def is_aggregate(self) -> bool:
-        """Whether it shows nobody: no gate counts it, and it has no pseudonyms and no key."""
-        return self.scope == AGGREGATE
+    def shows_nobody(self) -> bool:
+        """Whether it shows nobody: no gate counts it, and nobody's pseudonym is in it."""
+        return self.scope in SHOWING_NOBODY
+
+    @property
+    def noun(self) -> str:
+        """What it is, in a sentence."""
+        return {AGGREGATE: "an aggregate", SYNTHETIC: "a synthetic twin"}.get(
+            self.scope, "an extract of microdata"
+        )
 
     @property
     def state(self) -> ReleaseState:
@@ -214,7 +231,7 @@ class ReleaseStatus:
         return self.expires_on is not None and self.expires_on < today
 
 
-def _demand_well_formed(new: NewRelease | NewAggregate) -> None:
+def _demand_well_formed(new: NewRelease | NewNoisyRelease) -> None:
     if not _ID.fullmatch(new.id):
         raise ValueError(f"id: {RELEASE_ID_LENGTH} hex digits were expected")
     digests = (new.request, new.inputs_sha256, new.data_version, new.package_sha256)

@@ -29,6 +29,7 @@ from pipelines.governance.tables.keys import KEY_ID_LENGTH, KeyEvent
 from pipelines.governance.tables.releases import (
     AGGREGATE,
     NO_ITEM,
+    SYNTHETIC,
     Release,
     ReleaseClass,
     ReleaseEvent,
@@ -44,6 +45,7 @@ __all__ = [
     "NO_ITEM",
     "RELEASE_ID_LENGTH",
     "SALT_LENGTH",
+    "SYNTHETIC",
     "Account",
     "AccountCeiling",
     "Action",

@@ -22,6 +22,9 @@ NO_ITEM: Final = ""
 AGGREGATE: Final = "aggregate"
 """The scope of a release of aggregates: it shows nobody, and has no pseudonyms."""
 
+SYNTHETIC: Final = "synthetic"
+"""The scope of a release of invented learners: its pseudonyms are nobody's."""
+
 
 class Release(Governed, Base):
     """A package that was built: what it shows, of whom, on which version of the data.
@@ -31,7 +34,8 @@ class Release(Governed, Base):
     Attributes:
         id: as in the package's name and in its key's.
         request: the hash of the request.
-        scope: of the pseudonyms: `course`, `release` or `linked`; `AGGREGATE` where there are none.
+        scope: of the pseudonyms: `course`, `release` or `linked`; or what kind
+            of release it is that shows nobody: `AGGREGATE`, `SYNTHETIC`.
         project: whose key pseudonyms are made under; null but in linked scope.
         k: how many learners look alike; null in aggregates.
         m: how many items an attacker knows, or `full`; null in aggregates.
