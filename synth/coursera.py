@@ -1,5 +1,6 @@
 """A synthetic world: learners, courses and what they did, in the shape of the Coursera export."""
 
+from collections.abc import Iterator
 from typing import Final
 
 import numpy as np
@@ -7,6 +8,8 @@ import polars as pl
 
 from synth.behaviour import PASSING_STATES, PROGRESS_STATES, Enrolments, behave
 from synth.catalogue import FIRST_LAUNCH, Catalogue, make_catalogue, texts, timestamps
+from synth.coursera_preset import CourseraPreset
+from synth.parts import Part
 from synth.pools import (
     COUNTRIES,
     DEFAULT_LANGUAGE,
@@ -29,26 +32,10 @@ _ENROLMENTS: Final = np.array([0.80, 0.14, 0.036, *(0.05 / n**2 for n in range(4
 """How many courses a learner enrols in, from 1 to 18, before scaling to one."""
 
 
-def make_world(learners: int, *, courses: int, seed: int) -> dict[str, pl.DataFrame]:
-    """Make a world; the same arguments give the same world.
-
-    Referentially sound: whoever stands in a table has a profile, and so have courses and items.
-    Time runs forward: join <= membership <= progress <= grade. Timestamps are naive UTC. Course
-    popularity is Zipf's; about four learners in five take one course. Missing profile fields are
-    null, from 27% (gender) to 95% (employment). A few accounts teach, and some of those learn
-    elsewhere. Outcomes are kinder than in real courses: see `synth.behaviour`.
-
-    Args:
-        learners: how many accounts, each enrolled in at least one course.
-        courses: how many courses.
-        seed: where chance comes from.
-
-    Returns:
-        Table name -> table, with the names and columns of the export's data dictionary.
-
-    Raises:
-        ValueError: fewer than one learner or course, or a negative seed.
-    """
+def coursera_parts(
+    preset: CourseraPreset, *, learners: int, courses: int, seed: int
+) -> Iterator[Part]:
+    """Make a world."""
     for name, value, least in (
         ("learners", learners, 1),
         ("courses", courses, 1),
@@ -62,7 +49,7 @@ def make_world(learners: int, *, courses: int, seed: int) -> dict[str, pl.DataFr
     users = _users(joins, rng)
     enrolments = _enrolments(joins, catalogue, rng)
     behaviour = behave(enrolments, catalogue, users=users[LEARNER], learner=LEARNER, rng=rng)
-    return {
+    yield {
         "users": users,
         "courses": catalogue.courses,
         "course_items": catalogue.items,

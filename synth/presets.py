@@ -1,0 +1,99 @@
+"""Presets: synthetic platforms by name, and their parts."""
+
+import importlib.resources
+from collections.abc import Iterator
+from functools import cache
+from typing import Annotated, Any, Final, TypeAlias
+
+import polars as pl
+from pydantic import Field, TypeAdapter, ValidationError
+
+from schemas.declaration import toml_document
+from schemas.violations import SchemaError, Violation, violations_of
+from synth.coursera import LEARNER, coursera_parts
+from synth.coursera_preset import CourseraPreset
+from synth.parts import Part
+from synth.permission import said_by
+
+Preset: TypeAlias = CourseraPreset
+
+PRESETS: Final = ("small", "mooc")
+"""The presets that come with kohort."""
+
+_SHAPES: Final[dict[str, type[Preset]]] = {"coursera": CourseraPreset}
+
+
+def parse_preset(text: str, *, subject: str) -> Preset:
+    """Read a preset.
+
+    Args:
+        text: the TOML text.
+        subject: what to call it in errors, such as the file's name.
+
+    Raises:
+        SchemaError: the text is not TOML, or breaks a rule; carries every violation.
+    """
+    document = toml_document(text, subject=subject)
+    shape = document.get("shape")
+    if not isinstance(shape, str) or shape not in _SHAPES:
+        raise SchemaError(
+            subject, [Violation("shape", f"one of {', '.join(_SHAPES)} was expected")]
+        )
+    try:
+        return _SHAPES[shape].model_validate(document)
+    except ValidationError as error:
+        raise SchemaError(subject, violations_of(error)) from None
+
+
+@cache
+def named_preset(name: str) -> Preset:
+    """A preset that comes with kohort.
+
+    Args:
+        name: one of `PRESETS`.
+
+    Raises:
+        ValueError: there is none of that name.
+    """
+    if name not in PRESETS:
+        raise ValueError(f"preset: expected one of {', '.join(PRESETS)}, or a TOML text")
+    file = importlib.resources.files("synth") / "preset_files" / f"{name}.toml"
+    return parse_preset(file.read_text(encoding="utf-8"), subject=f"{name}.toml")
+
+
+def small_preset() -> CourseraPreset:
+    """The preset of tests and demos: kinder than reality, see its text."""
+    preset = named_preset("small")
+    assert isinstance(preset, CourseraPreset)
+    return preset
+
+
+def world_parts(preset: Preset, *, learners: int, courses: int, seed: int) -> Iterator[Part]:
+    """Make a world, part by part; the same arguments give the same parts.
+
+    Args:
+        preset: what it is like.
+        learners: how many.
+        courses: how many.
+        seed: where chance comes from.
+
+    Raises:
+        ValueError: fewer than one learner or course, or a negative seed.
+    """
+    return coursera_parts(preset, learners=learners, courses=courses, seed=seed)
+
+
+def rights_of(preset: Preset, part: Part, *, seed: int, number: int) -> pl.DataFrame:
+    """What the learners of a part permitted.
+
+    Args:
+        preset: that the part was made of.
+        part: one of `world_parts`.
+        seed: the seed of that world.
+        number: of the part, from 0.
+
+    Returns:
+        Text columns in the order of a rights file; one or two rows a learner, or none.
+    """
+    users = part["users"]
+    return said_by(users[LEARNER], users["user_join_ts"], preset.rights, seed=seed, number=number)
