@@ -107,8 +107,8 @@ def _verify(
 ) -> bool:
     # Heavy imports on use: `--help` answers at once.
     from pipelines.verify import (  # noqa: PLC0415
-        AggregateVerification,
         UnreadablePackageError,
+        Verification,
         verify_package,
         verify_union,
     )
@@ -121,8 +121,10 @@ def _verify(
 
     try:
         found = verify_package(package, approval, absent)
-        if linked and isinstance(found, AggregateVerification):
-            raise _UnreadableError("--linked-with joins microdata; PACKAGE is an aggregate package")
+        if linked and not isinstance(found, Verification):
+            raise _UnreadableError(
+                f"--linked-with joins microdata; PACKAGE is a release of type {found.release_type}"
+            )
         union = verify_union([package, *linked]) if linked else None
     except UnreadablePackageError as error:
         raise _UnreadableError(str(error)) from None

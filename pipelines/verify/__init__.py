@@ -7,6 +7,7 @@ from pipelines.verify.aggregate_verification import AggregateVerification
 from pipelines.verify.count import CountError, CountResult, count_learners
 from pipelines.verify.outcome import Check
 from pipelines.verify.package import UnreadablePackageError
+from pipelines.verify.synthetic_verification import SyntheticVerification
 from pipelines.verify.union import UnionVerification, verify_union
 from pipelines.verify.verification import Verification, verify_microdata, verify_package
 
@@ -15,6 +16,7 @@ __all__ = [
     "Check",
     "CountError",
     "CountResult",
+    "SyntheticVerification",
     "UnionVerification",
     "UnreadablePackageError",
     "Verification",

@@ -114,7 +114,15 @@ def read_cells(folder: Folder) -> CellPackage:
         UnreadablePackageError: its manifest is none of this format, or a table is missing or no
             Parquet file.
     """
-    manifest = folder.parsed(parse_aggregate)
+    return cells_of(folder, folder.parsed(parse_aggregate))
+
+
+def cells_of(folder: Folder, manifest: AggregateManifest) -> CellPackage:
+    """Read the tables of cells that a folder holds.
+
+    Raises:
+        UnreadablePackageError: one of them is missing, or no Parquet file.
+    """
     tables = []
     for resource in manifest.resources:
         frame = folder.frame(resource.path)

@@ -13,7 +13,8 @@ from pipelines.verify.drawn import figures
 from pipelines.verify.files import file_checks
 from pipelines.verify.outcome import Check, Outcome, guarded, outcome
 from pipelines.verify.package import Folder
-from pipelines.verify.promise import no_joint_epsilon, promise_text
+from pipelines.verify.promise import Invented, no_joint_epsilon, promise_text
+from pipelines.verify.shape import SchemaFaults
 from pipelines.verify.widths import half_widths
 from schemas.manifest import AggregateApproval, AggregatePromise
 
@@ -72,7 +73,7 @@ def verify_cells(
         UnreadablePackageError: the folder holds no aggregate package that can be read.
     """
     package = read_cells(folder)
-    plan = [*file_checks(package), *_cell_checks(package), *_noise_checks(package)]
+    plan = [*file_checks(package), *cell_checks(package), *noise_checks(package)]
     if approved is not None:
         plan.append(("approval", partial(as_agreed, package, approved)))
         plan.append(("ledger", partial(as_charged, package, approved)))
@@ -88,12 +89,21 @@ def verify_cells(
     )
 
 
-def _cell_checks(package: CellPackage) -> list[tuple[str, _Run]]:
+def cell_checks(
+    package: CellPackage, others: Callable[[], SchemaFaults] = SchemaFaults
+) -> list[tuple[str, _Run]]:
+    """The checks of form of tables of cells, by name.
+
+    Args:
+        package: the tables.
+        others: what the schemas of other tables of the same package found.
+    """
     # Validated once, told as three checks.
     faults = cache(partial(cells.cell_faults, package))
+    held = "exactly as the manifest says"
     checks: list[tuple[str, _Run]] = [
-        ("columns", lambda: outcome(faults().columns, "exactly as the manifest says")),
-        ("no-nulls", lambda: cells.nulls(package, faults())),
+        ("columns", lambda: outcome([*faults().columns, *others().columns], held)),
+        ("no-nulls", lambda: cells.nulls(package, [*faults().nulls, *others().nulls])),
         ("grid", lambda: cells.grid(package, faults())),
         ("metric-columns", partial(cells.metric_columns, package)),
         ("decimals", partial(cells.decimals, package)),
@@ -103,15 +113,21 @@ def _cell_checks(package: CellPackage) -> list[tuple[str, _Run]]:
     return checks
 
 
-def _noise_checks(package: CellPackage) -> list[tuple[str, _Run]]:
+def noise_checks(package: CellPackage, invented: Invented = ()) -> list[tuple[str, _Run]]:
+    """The checks of what was drawn for tables of cells, and of what is said of it, by name.
+
+    Args:
+        package: the tables.
+        invented: what the manifest says of learners who are drawn from a model of them.
+    """
     checks: list[tuple[str, _Run]] = [
         ("noise-parameters", partial(noise.noise_parameters, package)),
         ("costs", partial(noise.costs, package)),
         ("totals", partial(noise.totals, package)),
         ("figures", partial(figures, package)),
         ("half-widths", partial(half_widths, package)),
-        ("promise-text", partial(promise_text, package)),
-        ("no-joint-epsilon", partial(no_joint_epsilon, package)),
+        ("promise-text", partial(promise_text, package, invented)),
+        ("no-joint-epsilon", partial(no_joint_epsilon, package, invented)),
     ]
     if any(table.query.threshold is not None for table in package.tables):
         checks.insert(3, ("thresholds", partial(noise.thresholds, package)))

@@ -13,8 +13,10 @@ from schemas.manifest import (
     Manifest,
     ManifestError,
     Promise,
+    SyntheticApproval,
     parse_aggregate_approval,
     parse_approval,
+    parse_synthetic_approval,
 )
 
 _T = TypeVar("_T")
@@ -49,6 +51,15 @@ def read_aggregate_approval(path: Path) -> AggregateApproval:
         UnreadablePackageError: it is missing, or no such approval.
     """
     return _read(path, parse_aggregate_approval)
+
+
+def read_synthetic_approval(path: Path) -> SyntheticApproval:
+    """The approval of a synthetic release in this file.
+
+    Raises:
+        UnreadablePackageError: it is missing, or no such approval.
+    """
+    return _read(path, parse_synthetic_approval)
 
 
 def _read(path: Path, parse: Callable[[str], _T]) -> _T:

@@ -1,6 +1,6 @@
 """Checks of form of an aggregate package: columns, nulls, the grid, decimals."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from fractions import Fraction
 from math import isfinite, prod
 from typing import Final, NamedTuple
@@ -70,14 +70,14 @@ def cell_faults(package: CellPackage) -> SchemaFaults:
     return faults
 
 
-def nulls(package: CellPackage, found: SchemaFaults) -> Outcome:
+def nulls(package: CellPackage, found: Sequence[str]) -> Outcome:
     """No cell is null or no number; but a mean and its half-width, exactly where too few count.
 
     Args:
         package: the package.
-        found: what its schema found.
+        found: the nulls that schemas found.
     """
-    faults = list(found.nulls)
+    faults = list(found)
     for table in package.tables:
         faults += _not_finite(table)
         if table.query.metric == MEAN:

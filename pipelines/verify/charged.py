@@ -19,12 +19,11 @@ _DIGESTS: Final = {
 
 def as_agreed(package: CellPackage, approval: AggregateApproval) -> Outcome:
     """The request, the catalogue, cells, bounds and columns are those that were approved."""
-    return outcome(
-        _differences(package, approval), "request, cells, bounds and columns as approved"
-    )
+    return outcome(differences(package, approval), "request, cells, bounds and columns as approved")
 
 
-def _differences(package: CellPackage, approval: AggregateApproval) -> Iterator[str]:
+def differences(package: CellPackage, approval: AggregateApproval) -> Iterator[str]:
+    """What is not as it was approved."""
     promise = package.promise
     for key in _COMPARED:
         found, approved = getattr(promise, key), getattr(approval, key)

@@ -12,9 +12,10 @@ import polars as pl
 from pipelines.verify.aggregate import CellPackage, Cells
 from pipelines.verify.outcome import Outcome, outcome, plural
 from pipelines.verify.package import Package, Table
+from pipelines.verify.synthetic import SyntheticPackage
 from schemas.manifest import CHECKSUMS_NAME, MANIFEST_NAME
 
-AnyPackage: TypeAlias = Package | CellPackage
+AnyPackage: TypeAlias = Package | CellPackage | SyntheticPackage
 """Whatever is in it, a package is files that its manifest speaks of."""
 
 _LINE = re.compile(r"(?P<digest>[0-9a-f]{64}) [ *](?P<path>.+)")

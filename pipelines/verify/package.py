@@ -4,7 +4,7 @@ import os
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TypeVar
+from typing import Final, TypeVar
 
 import polars as pl
 
@@ -13,15 +13,19 @@ from schemas.manifest import (
     AGGREGATE,
     ITEM,
     MANIFEST_NAME,
+    SYNTHETIC,
     Manifest,
     ManifestError,
     Promise,
     Resource,
+    Twin,
     parse_manifest,
     release_type_of,
 )
 
 _T = TypeVar("_T")
+_OTHERS: Final = {AGGREGATE: "an aggregate", SYNTHETIC: "a synthetic"}
+"""Packages that hold no microdata, as they are called."""
 
 
 class UnreadablePackageError(Exception):
@@ -86,10 +90,15 @@ def _texts(frame: pl.DataFrame) -> Iterator[pl.Series]:
 
 
 @dataclass(frozen=True, slots=True)
-class Extract:
-    """The promise and the tables it is about."""
+class Rows:
+    """Tables of rows about learners, real or invented, and what is said of them.
 
-    promise: Promise
+    Attributes:
+        promise: what their keys join, and what the item is; of real learners, all that is promised.
+        tables: what is about them.
+    """
+
+    promise: Promise | Twin
     tables: tuple[Table, ...]
 
     def of_grain(self, grain: str) -> tuple[Table, ...]:
@@ -117,6 +126,23 @@ class Extract:
         if item is None or table.resource.of_role(ITEM) != (item,):
             raise CannotRunError(f"{table.resource.name} has no item column")
         return item
+
+    def searched(self) -> Iterator[tuple[str, pl.DataFrame]]:
+        """The name of each table, and all of it as text.
+
+        Raises:
+            CannotRunError: a table has no readable learners.
+        """
+        for table in self.tables:
+            others = (name for name in table.frame.columns if name != table.learner)
+            yield table.resource.name, table.select(*others)
+
+
+@dataclass(frozen=True, slots=True)
+class Extract(Rows):
+    """The promise and the tables it is about."""
+
+    promise: Promise
 
 
 @dataclass(frozen=True, slots=True)
@@ -146,9 +172,7 @@ class Package:
         Raises:
             CannotRunError: a table has no readable learners.
         """
-        for table in self.tables:
-            others = (name for name in table.frame.columns if name != table.learner)
-            yield table.resource.name, table.select(*others)
+        return self.extract.searched()
 
 
 @dataclass(frozen=True, slots=True)
@@ -166,13 +190,13 @@ class Folder:
     manifest: str
 
     @property
-    def is_aggregate(self) -> bool:
-        """Whether it says that it holds noisy figures about groups, and no microdata.
+    def release_type(self) -> str:
+        """What kind of release it says that it is.
 
         Raises:
             UnreadablePackageError: it says nothing of the kind.
         """
-        return self.parsed(release_type_of) == AGGREGATE
+        return self.parsed(release_type_of)
 
     def parsed(self, parse: Callable[[str], _T]) -> _T:
         """What the manifest means.
@@ -229,10 +253,9 @@ def open_package(root: Path) -> Package:
 
 def read_microdata(folder: Folder) -> Package:
     """Read the package of microdata that a folder holds; as `open_package`."""
-    if folder.is_aggregate:
-        raise UnreadablePackageError(
-            f"{folder.root}: an aggregate package; expected one of microdata"
-        )
+    other = _OTHERS.get(folder.release_type)
+    if other is not None:
+        raise UnreadablePackageError(f"{folder.root}: {other} package; expected one of microdata")
     manifest = folder.parsed(parse_manifest)
     tables = tuple(Table.of(one, folder.frame(one.path)) for one in manifest.resources)
     return Package(folder.root, folder.files, manifest, Extract(manifest.promise, tables))

@@ -5,8 +5,8 @@ Other texts of the package may not name an epsilon. What words can say otherwise
 
 import re
 import unicodedata
-from collections.abc import Iterator
-from typing import Final
+from collections.abc import Iterator, Sequence
+from typing import Final, TypeAlias
 
 from pipelines.verify.aggregate import CellPackage
 from pipelines.verify.outcome import Outcome, outcome, plural
@@ -19,7 +19,11 @@ from schemas.manifest import (
     AggregatePromise,
     Measurement,
     Query,
+    Resource,
 )
+
+Invented: TypeAlias = Sequence[Resource]
+"""What the manifest says of tables of invented learners; none where there are no such tables."""
 
 README_NAME: Final = "README.md"
 _UNIT: Final = (
@@ -59,30 +63,42 @@ _PROMISING: Final = (
 )
 """What only a line says that is demanded, else there are two of which one is wrong."""
 
+_INVENTING: Final = "are invented:"
+"""What only the line about invented learners says."""
+
 _WORDS: Final = {"eps": "epsilon", "ε": "epsilon", "ρ": "rho", "δ": "delta"}  # noqa: RUF001 - Greek
 _K: Final = re.compile(r"\bk[\s*_`]*(?:[=≥>]|is\b|of\b)[\s*_`=]*\d", re.IGNORECASE)
 _ANONYMOUS: Final = re.compile(r"\d\W{0,3}-\W?anonym", re.IGNORECASE)
 
 
-def promise_text(package: CellPackage) -> Outcome:
+def promise_text(package: CellPackage, invented: Invented = ()) -> Outcome:
     """The README holds each line that the manifest comes to, and no other epsilon, rho or delta.
 
     Nor has it a second line of the kind, or one that is not shown; and no other text of the package
     names another epsilon.
+
+    Args:
+        package: its tables of cells.
+        invented: its tables of invented learners, of which the README says what they come from.
     """
     text = _readme(package)
     if text is None:
         return Outcome(ok=False, detail=f"no {README_NAME}")
     wanted = list(promised_lines(package.manifest))
+    promising = _PROMISING
+    if invented:
+        wanted.append(invented_line(package.manifest, invented))
+        promising = (*_PROMISING, _INVENTING)
+    others = _others(package, invented)
     missing = sum(line not in _lines(text, alone=True) for line in wanted)
     faults = [f"{plural(missing, 'line')} of {len(wanted)} not there"] if missing else []
-    said = [*_told(_AMOUNT, text), *_told(_IN_WORDS, text, *_others(package))]
-    others = sum(found not in _amounts(package.promise) for found in said)
-    others += sum(len(_PRIVATE.findall(_plain(one))) for one in (text, *_others(package)))
-    if others:
-        faults.append(f"{plural(others, 'other number')} for epsilon, rho or delta")
+    said = [*_told(_AMOUNT, text), *_told(_IN_WORDS, text, *others)]
+    numbers = sum(found not in _amounts(package.promise) for found in said)
+    numbers += sum(len(_PRIVATE.findall(_plain(one))) for one in (text, *others))
+    if numbers:
+        faults.append(f"{plural(numbers, 'other number')} for epsilon, rho or delta")
     rest = _lines(_plain(text)).difference(map(_plain, [*wanted, f"# {package.manifest.title}"]))
-    more = sum(any(start in line.lower() for start in _PROMISING) for line in rest)
+    more = sum(any(start in line.lower() for start in promising) for line in rest)
     if more:
         faults.append(f"{plural(more, 'other line')} like those that the manifest comes to")
     if _HIDDEN.search(text):
@@ -90,8 +106,13 @@ def promise_text(package: CellPackage) -> Outcome:
     return outcome(faults, f"{plural(len(wanted), 'line')} as the manifest has them")
 
 
-def no_joint_epsilon(package: CellPackage) -> Outcome:
-    """The README says that its cost adds up, that microdata have none, and promises no k."""
+def no_joint_epsilon(package: CellPackage, invented: Invented = ()) -> Outcome:
+    """The README says that its cost adds up, that microdata have none, and promises no k.
+
+    Args:
+        package: its tables of cells.
+        invented: its tables of invented learners.
+    """
     text = _readme(package)
     if text is None:
         return Outcome(ok=False, detail=f"no {README_NAME}")
@@ -99,7 +120,7 @@ def no_joint_epsilon(package: CellPackage) -> Outcome:
     if adding_up(package.promise) not in _lines(text, alone=True):
         faults.append("it does not say what no epsilon is true of")
     # A column may well be called k, and stand in the codebook.
-    anonymous = any(_ANONYMOUS.search(_plain(one)) for one in (text, *_others(package)))
+    anonymous = any(_ANONYMOUS.search(_plain(one)) for one in (text, *_others(package, invented)))
     if anonymous or _K.search(_plain(text)):
         faults.append("it promises a k")
     return outcome(faults, "none is claimed with microdata")
@@ -126,6 +147,17 @@ def adding_up(promise: AggregatePromise) -> str:
     return (
         f"Its cost adds to that of every other aggregate release of the family {promise.family}; "
         "k-anonymous microdata has no such bound, so no epsilon is true of both together."
+    )
+
+
+def invented_line(manifest: AggregateManifest, invented: Invented) -> str:
+    """What the README must say of learners who are drawn from a model of these cells."""
+    tables = ", ".join(f"`{table.name}`" for table in invented)
+    first, last = (f"`{manifest.resources[at].name}`" for at in (0, -1))
+    cells = first if first == last else f"{first} to {last}"
+    return (
+        f"The learners in {tables} {_INVENTING} they were drawn from a model of the noisy figures "
+        f"in {cells} alone, so what is true of those figures' privacy is true of them."
     )
 
 
@@ -192,10 +224,11 @@ def _document(package: CellPackage, name: str) -> str | None:
     return (package.root / name).read_text(encoding="utf-8", errors="replace")
 
 
-def _others(package: CellPackage) -> list[str]:
+def _others(package: CellPackage, invented: Invented) -> list[str]:
     """All other texts that people write for people."""
     manifest = package.manifest
-    columns = (column for table in manifest.resources for column in table.fields)
+    tables = (*manifest.resources, *invented)
+    columns = (column for table in tables for column in table.fields)
     return [
         _document(package, _CODEBOOK) or "",
         manifest.title,

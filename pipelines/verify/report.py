@@ -2,14 +2,18 @@
 
 from collections.abc import Sequence
 from dataclasses import asdict
-from typing import Any
+from typing import Any, TypeAlias
 
 from pipelines.verify.aggregate_verification import AggregateVerification
 from pipelines.verify.count import CountResult
 from pipelines.verify.outcome import Check, plural
 from pipelines.verify.promise import millionths, scientific
+from pipelines.verify.synthetic_verification import SyntheticVerification
 from pipelines.verify.union import UnionVerification
 from pipelines.verify.verification import Verification
+
+AnyVerification: TypeAlias = Verification | AggregateVerification | SyntheticVerification
+"""What became of a package, of whatever kind."""
 
 _NOISE_SELF_DECLARED = (
     "note: noise, bounds and roles are self-declared; hold them against --approval FILE"
@@ -17,27 +21,31 @@ _NOISE_SELF_DECLARED = (
 _SELF_DECLARED = "note: roles, k and bounds are self-declared; hold them against --approval FILE"
 
 
-def verification_json(found: Verification | AggregateVerification) -> dict[str, Any]:
+def verification_json(found: AnyVerification) -> dict[str, Any]:
     """The object that `--json` prints for a package."""
-    privacy = {}
-    if isinstance(found, AggregateVerification):
-        privacy["privacy"] = asdict(found.promise.privacy)
+    more: dict[str, Any] = {}
+    if not isinstance(found, Verification):
+        more["privacy"] = asdict(found.promise.privacy)
+    if isinstance(found, SyntheticVerification):
+        more["invented"] = dict(found.rows)
     return {
         "ok": found.ok,
         "release_type": found.release_type,
         "k_promised": found.k_promised,
         "k_found": found.k_found,
-        **privacy,
+        **more,
         "checks": [asdict(check) for check in found.checks],
     }
 
 
-def verification_table(found: Verification | AggregateVerification) -> str:
+def verification_table(found: AnyVerification) -> str:
     """One line a check, and what it comes to."""
-    if isinstance(found, AggregateVerification):
-        lines, note = _aggregate_lines(found), _NOISE_SELF_DECLARED
-    else:
+    if isinstance(found, Verification):
         lines, note = _microdata_lines(found), _SELF_DECLARED
+    else:
+        lines, note = _noisy_lines(found), _NOISE_SELF_DECLARED
+    if isinstance(found, SyntheticVerification):
+        lines.append(_invented_line(found))
     lines += ["", *_check_lines(found.checks)]
     return "\n".join(lines if found.approved else [*lines, note])
 
@@ -53,7 +61,12 @@ def _microdata_lines(found: Verification) -> list[str]:
     ]
 
 
-def _aggregate_lines(found: AggregateVerification) -> list[str]:
+def _invented_line(found: SyntheticVerification) -> str:
+    rows = ", ".join(f"{name} {plural(number, 'row')}" for name, number in found.rows.items())
+    return f"invented learners, {found.twin.pseudonym_scope} scope: {rows}"
+
+
+def _noisy_lines(found: AggregateVerification | SyntheticVerification) -> list[str]:
     promise, privacy = found.promise, found.promise.privacy
     spent = f"rho {millionths(privacy.micro_rho)}"
     if privacy.micro_epsilon is not None:

@@ -9,7 +9,7 @@ from pandera.config import ValidationDepth, config_context
 from pandera.errors import SchemaErrorReason, SchemaErrors
 
 from pipelines.verify.outcome import Outcome, outcome, plural
-from pipelines.verify.package import Extract
+from pipelines.verify.package import Extract, Rows
 from schemas.manifest import (
     ITEM,
     LEARNER_COURSE_GRAIN,
@@ -48,10 +48,10 @@ def released_schema(resource: Resource) -> pa.DataFrameSchema:
     )
 
 
-def schema_faults(extract: Extract) -> SchemaFaults:
+def schema_faults(rows: Rows) -> SchemaFaults:
     """Hold every table against its schema."""
     faults = SchemaFaults()
-    for table in extract.tables:
+    for table in rows.tables:
         hold_against(released_schema(table.resource), table.resource.name, table.frame, faults)
     return faults
 
@@ -108,10 +108,10 @@ def _type_of(schema: object) -> str:
     return str(getattr(schema, "dtype", None)).lower()
 
 
-def pseudonym_shape(extract: Extract) -> Outcome:
+def pseudonym_shape(rows: Rows) -> Outcome:
     """Every learner key is 32 lowercase hex characters, as an HMAC leaves it."""
     faults = []
-    for table in extract.tables:
+    for table in rows.tables:
         shaped = table.select()[table.learner].str.contains(LEARNER_PATTERN).fill_null(value=False)
         wrong = int((~shaped).sum())
         if wrong:
@@ -119,19 +119,19 @@ def pseudonym_shape(extract: Extract) -> Outcome:
     return outcome(faults, f"all match {LEARNER_PATTERN}")
 
 
-def not_empty(extract: Extract) -> Outcome:
+def not_empty(rows: Rows) -> Outcome:
     """Every table has rows: an empty one promises nothing to nobody."""
     return outcome(
-        (f"{t.resource.name} has no rows" for t in extract.tables if not t.frame.height),
-        ", ".join(f"{t.resource.name} {plural(t.frame.height, 'row')}" for t in extract.tables),
+        (f"{t.resource.name} has no rows" for t in rows.tables if not t.frame.height),
+        ", ".join(f"{t.resource.name} {plural(t.frame.height, 'row')}" for t in rows.tables),
     )
 
 
-def unique_rows(extract: Extract) -> Outcome:
+def unique_rows(rows: Rows) -> Outcome:
     """One row a learner, or one a (learner, item): no second row says more about the same."""
     faults = []
-    for table in extract.tables:
-        item = [extract.item_of(table)] if table.resource.grain == LEARNER_COURSE_GRAIN else []
+    for table in rows.tables:
+        item = [rows.item_of(table)] if table.resource.grain == LEARNER_COURSE_GRAIN else []
         key = (table.learner, *item)
         repeated = table.frame.height - table.select(*item).n_unique()
         if repeated:
@@ -141,26 +141,26 @@ def unique_rows(extract: Extract) -> Outcome:
     return outcome(faults, "no key twice")
 
 
-def row_order(extract: Extract) -> Outcome:
+def row_order(rows: Rows) -> Outcome:
     """Rows stand in the order of pseudonym and item: any other order could be the source's."""
     faults = []
-    for table in extract.tables:
+    for table in rows.tables:
         key = [name for name in table.resource.primary_key if name in table.frame.columns]
         if not table.frame.select(pl.struct(key).is_sorted()).item():
             faults.append(f"{table.resource.name}: rows are not sorted by {', '.join(key)}")
     return outcome(faults, "sorted by pseudonym and item")
 
 
-def item_column(extract: Extract) -> Outcome:
+def item_column(rows: Rows) -> Outcome:
     """Each (learner, item) table has the item column; a learner table has none."""
-    return outcome(_item_faults(extract), f"item {extract.promise.item}")
+    return outcome(_item_faults(rows), f"item {rows.promise.item}")
 
 
-def _item_faults(extract: Extract) -> Iterator[str]:
-    item = extract.promise.item
-    if item is None and extract.promise.pseudonym_scope == "course":
+def _item_faults(rows: Rows) -> Iterator[str]:
+    item = rows.promise.item
+    if item is None and rows.promise.pseudonym_scope == "course":
         yield "a course-scoped package names its item"
-    for table in extract.tables:
+    for table in rows.tables:
         name, declared = table.resource.name, table.resource.of_role(ITEM)
         if table.resource.grain == LEARNER_GRAIN:
             if declared:
@@ -174,34 +174,45 @@ def _item_faults(extract: Extract) -> Iterator[str]:
 def scope(extract: Extract) -> Outcome:
     """The tables are those of the pseudonym scope, and no key joins what it keeps apart."""
     promise = extract.promise
-    course = promise.pseudonym_scope == "course"
-    faults = _course_faults(extract) if course else _linking_faults(extract)
+    faults = [*_knowledge_faults(extract), *scope_faults(extract)]
     return outcome(faults, f"{promise.pseudonym_scope}, m = {promise.m}")
 
 
-def _course_faults(extract: Extract) -> Iterator[str]:
-    if extract.promise.m != 1:
-        yield "course scope goes with m = 1"
-    if extract.of_grain(LEARNER_GRAIN):
+def _knowledge_faults(extract: Extract) -> Iterator[str]:
+    """What an attacker may know of items goes with what pseudonyms join of them."""
+    promise = extract.promise
+    if promise.pseudonym_scope == "course":
+        if promise.m != 1:
+            yield "course scope goes with m = 1"
+    elif promise.m == 1:
+        yield f"{promise.pseudonym_scope} scope goes with m = 2, 3 or full"
+
+
+def scope_faults(rows: Rows) -> Iterator[str]:
+    """What breaks the pseudonym scope: tables that it has not, keys that join too much."""
+    course = rows.promise.pseudonym_scope == "course"
+    yield from _course_faults(rows) if course else _linking_faults(rows)
+
+
+def _course_faults(rows: Rows) -> Iterator[str]:
+    if rows.of_grain(LEARNER_GRAIN):
         yield "course scope has no learner-level table"
-    if len(extract.tables) != 1:
+    if len(rows.tables) != 1:
         yield "course scope has one table"
-    for table in extract.of_grain(LEARNER_COURSE_GRAIN):
-        item = extract.item_of(table)
+    for table in rows.of_grain(LEARNER_COURSE_GRAIN):
+        item = rows.item_of(table)
         pairs = table.select(item).unique()
         joined = pairs.group_by(table.learner).len().filter(pl.col("len") > 1).height
         if joined:
             yield f"{table.resource.name}: {plural(joined, 'key')} under more than one item"
 
 
-def _linking_faults(extract: Extract) -> Iterator[str]:
-    """Release and linked scope: pseudonyms join a learner's items, so knowledge of them counts."""
-    name = f"{extract.promise.pseudonym_scope} scope"
-    if extract.promise.m == 1:
-        yield f"{name} goes with m = 2, 3 or full"
-    if len(extract.of_grain(LEARNER_GRAIN)) != 1:
+def _linking_faults(rows: Rows) -> Iterator[str]:
+    """Release and linked scope: pseudonyms join a learner's items to one row about the learner."""
+    name = f"{rows.promise.pseudonym_scope} scope"
+    if len(rows.of_grain(LEARNER_GRAIN)) != 1:
         yield f"{name} has one learner-level table"
-    enrolments = extract.of_grain(LEARNER_COURSE_GRAIN)
+    enrolments = rows.of_grain(LEARNER_COURSE_GRAIN)
     if len(enrolments) > 1:
         yield f"{name} has at most one table of learners and items"
     for table in enrolments:

@@ -33,6 +33,12 @@ def miss(draw: Draw, width: int) -> float:
     return 2 * tail(draw, width + 1)
 
 
+def variance_of(draw: Draw) -> Fraction:
+    """Of the noise of one cell, at most: that of the continuous noise of this scale."""
+    scale = Fraction(draw.scale)
+    return scale**2 if draw.mechanism == DISCRETE_GAUSSIAN else 2 * scale**2
+
+
 def _laplace(scale: Fraction, least: int) -> float:
     """Of P(x) ~ exp(-|x| / scale): exp(-least / scale) / (1 + exp(-1 / scale))."""
     reach = _power(-least / scale)

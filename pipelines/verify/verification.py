@@ -8,14 +8,20 @@ from pathlib import Path
 from pipelines.verify import anonymity, files, shape
 from pipelines.verify.absent import Absent, absent_learners, read_absent
 from pipelines.verify.aggregate_verification import AggregateVerification, verify_cells
-from pipelines.verify.approval import as_approved, read_aggregate_approval, read_approval
+from pipelines.verify.approval import (
+    as_approved,
+    read_aggregate_approval,
+    read_approval,
+    read_synthetic_approval,
+)
 from pipelines.verify.closeness import t_closeness
 from pipelines.verify.diversity import l_diversity
 from pipelines.verify.groups import groupings
 from pipelines.verify.outcome import Check, Outcome, guarded, outcome
 from pipelines.verify.package import Extract, Folder, read_folder, read_microdata
 from pipelines.verify.shares import maximum_share
-from schemas.manifest import SENSITIVE, Promise
+from pipelines.verify.synthetic_verification import SyntheticVerification, verify_synthetic
+from schemas.manifest import AGGREGATE, SENSITIVE, SYNTHETIC, Promise
 
 _Run = Callable[[], Outcome]
 _Bound = Callable[[Extract, anonymity.Groups, str], Outcome]
@@ -57,13 +63,13 @@ class Verification:
 
 def verify_package(
     path: Path, approval: Path | None = None, absent: Path | None = None
-) -> Verification | AggregateVerification:
+) -> Verification | AggregateVerification | SyntheticVerification:
     """Recompute every promise of the package in this folder from its written bytes.
 
     Args:
         path: the folder.
         approval: what the steward approved, to hold roles, k, m, scope and bounds against; of an
-            aggregate package its noise, too.
+            aggregate package its noise, too, and of a synthetic one its columns.
         absent: the pseudonyms of a learner who must not be in it.
 
     Raises:
@@ -72,10 +78,14 @@ def verify_package(
     """
     missing = read_absent(absent) if absent is not None else None
     folder = read_folder(path)
-    if not folder.is_aggregate:
-        return _verify_folder(folder, approval, missing)
-    approved = read_aggregate_approval(approval) if approval is not None else None
-    return verify_cells(folder, approved, missing)
+    kind = folder.release_type
+    if kind == AGGREGATE:
+        agreed = read_aggregate_approval(approval) if approval is not None else None
+        return verify_cells(folder, agreed, missing)
+    if kind == SYNTHETIC:
+        approved = read_synthetic_approval(approval) if approval is not None else None
+        return verify_synthetic(folder, approved, missing)
+    return _verify_folder(folder, approval, missing)
 
 
 def verify_microdata(path: Path, approval: Path | None = None) -> Verification:

@@ -34,7 +34,7 @@ from pipelines.verify.agreeing import partner_of
 from pipelines.verify.cells import value_columns
 from pipelines.verify.noise import RANK_UNITS, quantile_shares, units
 from pipelines.verify.outcome import Outcome, outcome, plural
-from pipelines.verify.tails import miss
+from pipelines.verify.tails import miss, variance_of
 from schemas.manifest import (
     DISCRETE_GAUSSIAN,
     KEY,
@@ -135,7 +135,7 @@ def agreed_variance(draw: Draw, other: Draw, *, cells: int, is_margin: bool) -> 
         cells: of the detailed table, to each of the margin.
         is_margin: whether it is the margin.
     """
-    own, others = _variance(draw), _variance(other)
+    own, others = variance_of(draw), variance_of(other)
     margin, cell = (own, others) if is_margin else (others, own)
     weight = cells * cell / (cells * cell + margin)
     return margin * weight if is_margin else cell * (1 - weight / cells)
@@ -154,11 +154,6 @@ def is_agreed_width(variance: Fraction, gaussian: bool, width: int) -> bool:  # 
 
 def _is_gaussian(draw: Draw) -> bool:
     return draw.mechanism == DISCRETE_GAUSSIAN
-
-
-def _variance(draw: Draw) -> Fraction:
-    scale = Fraction(draw.scale)
-    return scale**2 if _is_gaussian(draw) else 2 * scale**2
 
 
 def is_half_width(draw: Draw, width: int) -> bool:
@@ -193,7 +188,7 @@ def rank_width(draw: Draw, share: Fraction, candidates: int) -> float:
     """
     if draw.mechanism == NOISY_MAX:
         return float(Fraction(draw.scale) / RANK_UNITS) * math.log((candidates - 1) / _MISS)
-    deviation = math.sqrt(candidates * _variance(draw))
+    deviation = math.sqrt(candidates * variance_of(draw))
     return _SUMMED[_is_gaussian(draw)] * deviation * float(max(share, 1 - share))
 
 
