@@ -1,0 +1,367 @@
+"""Synthetic worlds in every format: read back by kohort's own readers, whole or not there."""
+
+import datetime as dt
+import errno
+import os
+import signal
+import subprocess
+import sys
+import zipfile
+from contextlib import contextmanager
+from pathlib import Path
+
+import polars as pl
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from polars.testing import assert_frame_equal
+from sqlalchemy import create_engine, inspect
+
+from pipelines import synthetic
+from pipelines.errors import OutputError
+from pipelines.sources import load_family, open_source, stage
+from pipelines.synthetic import Database, Files, Rights, write_parts, write_rights, write_world
+from synth.parts import gathered
+from synth.world import make_world
+
+FORMATS = ["parquet", "coursera-zip", "csv", "sqlite"]
+TARGETS = [*FORMATS, "sqlite-url", "postgresql-url"]
+
+NASTY = {
+    "people": pl.DataFrame(
+        {
+            "synth_user_id": ["a", "b", "c", "d", "e", "f", "g"],
+            "text": ['say "hi"', "C:\\dir\\", "", None, "one,\ntwo\r\n", "NA", ' ä \\" \t'],
+            "grade": [0.1, 1e-9, 1e17, None, -0.0, 100.0, 1 / 3],
+            "number": pl.Series([1, -(2**31), None, 0, 2**31 - 1, 5, 6], dtype=pl.Int32),
+            "big": [2**53 + 1, None, -1, 0, 1, 2, 3],
+            "kind": pl.Series([None, "x", "y", "x", "x", "y", "x"], dtype=pl.Enum(["x", "y"])),
+            "true": [True, False, None, True, True, False, False],
+            "day": [dt.date(2024, 2, 29), None, *[dt.date(1, 1, 1)] * 5],
+            "at": [
+                dt.datetime(2024, 2, 29, 23, 59, 59),
+                dt.datetime(2024, 1, 1, 0, 0, 0, 1),
+                None,
+                *[dt.datetime(2024, 1, 1, 0, 0, 0, 120_000)] * 4,
+            ],
+        },
+        schema_overrides={"at": pl.Datetime("us")},
+    ),
+    "codes": pl.DataFrame({"code": [0, 1], "meaning": ["no", "yes"]}),
+    "empty": pl.DataFrame(schema={"key": pl.String, "value": pl.Float64}),
+}
+"""A world whose cells are hard to write."""
+
+
+def in_parts(world, size):
+    """A world as it is made: catalogue first, then blocks of rows; every table in the first."""
+    yield {name: table.head(size) for name, table in world.items()}
+    longest = max(table.height for table in world.values())
+    for start in range(size, longest, size):
+        yield {n: t.slice(start, size) for n, t in world.items() if t.height > start}
+
+
+def target(kind, folder, request):
+    """A destination of this kind, and the location that a source has there."""
+    if kind == "sqlite-url":
+        url = f"sqlite:///{folder / 'new.db'}"
+        return Database(url), url
+    if kind == "postgresql-url":
+        # Nothing there is dropped before the test's end.
+        database = request.getfixturevalue("postgresql").database()
+        url = database.__enter__().render_as_string(hide_password=False)
+        request.addfinalizer(lambda: database.__exit__(None, None, None))
+        return Database(url), url
+    to = Files(folder / ("world.zip" if kind == "coursera-zip" else "world"), kind)
+    return to, f"sqlite:///{to.location}" if kind == "sqlite" else to.location
+
+
+def write(world, to, *, size=3):
+    return write_parts(in_parts(world, size), to, rights=None, progress=lambda _: None)
+
+
+def texts(location, table):
+    """All cells of a table as its source's reader gives them."""
+    raw = open_source(location, base=Path()).tables[table]
+    frames = [batch.drop("_row") for batch in raw.read(raw.columns()).batches]
+    return (
+        pl.concat(frames)
+        if frames
+        else pl.DataFrame(schema=dict.fromkeys(raw.columns(), pl.String))
+    )
+
+
+def meant(cells, like):
+    """Text cells as the types of a frame."""
+    truth = {"t": True, "true": True, "1": True, "f": False, "false": False, "0": False}
+    casts = {
+        pl.Boolean: lambda c: c.replace_strict(truth, return_dtype=pl.Boolean),
+        pl.Datetime: lambda c: c.str.to_datetime("%Y-%m-%d %H:%M:%S%.f", time_unit="us"),
+        pl.Date: lambda c: c.str.to_date("%Y-%m-%d"),
+    }
+    return cells.select(
+        casts.get(dtype.base_type(), lambda c, d=dtype: c.cast(d))(pl.col(name)).alias(name)
+        for name, dtype in like.schema.items()
+    )
+
+
+@pytest.mark.parametrize("kind", TARGETS)
+def test_every_cell_is_read_as_it_was_made(kind, tmp_path, request):
+    """Quotes, backslashes, line ends, nulls beside empty texts, numbers to the last digit."""
+    to, location = target(kind, tmp_path, request)
+    rows = write(NASTY, to)
+    assert rows == {name: table.height for name, table in NASTY.items()}
+    for name, table in NASTY.items():
+        found = meant(texts(location, name), table).sort(pl.first())
+        assert_frame_equal(found, table, check_exact=True)
+
+
+@pytest.fixture(scope="module")
+def learners():
+    return make_world(60, courses=3, seed=7)
+
+
+@pytest.fixture(scope="module")
+def staged(learners, tmp_path_factory):
+    """What the family's reader makes of the same world, in each format."""
+    family = load_family("coursera").family
+    needs = {
+        name: frozenset(family.tables[name].columns) & {*table.columns, "user_id"}
+        for name, table in learners.items()
+        if name in family.tables
+    }
+
+    def read(kind, request):
+        folder = tmp_path_factory.mktemp(kind)
+        (folder / "staged").mkdir()
+        to, location = target(kind, folder, request)
+        write(learners, to, size=50)
+        result = stage(open_source(location, base=folder), family, needs, folder / "staged")
+        assert not result.quarantine.entries()
+        frames = {n: pl.read_parquet(t.path).drop("_row") for n, t in result.tables.items()}
+        return {name: frame.sort(pl.all()) for name, frame in frames.items()}
+
+    return read
+
+
+@pytest.mark.parametrize("kind", TARGETS[1:])
+def test_every_format_holds_the_same_world(kind, staged, learners, request):
+    """The family's tables, staged, are those of the Parquet folder, which are as made."""
+    first, other = staged("parquet", request), staged(kind, request)
+    assert first.keys() == other.keys()
+    for name, frame in first.items():
+        assert frame.height == learners[name].height > 0
+        assert_frame_equal(other[name], frame)
+
+
+words = st.text(st.characters(exclude_characters="\0", exclude_categories=["Cs"]), max_size=6)
+hard = st.text(st.sampled_from("\"\\,\n\r tfNA;'"), max_size=6)
+
+
+@settings(max_examples=60, deadline=None)
+@given(st.lists(st.tuples(st.none() | words | hard, st.none() | hard), min_size=1, max_size=12))
+def test_the_export_s_dialect_holds_any_text(tmp_path_factory, rows):
+    """Whatever a cell says, the reader of the export gives it back."""
+    folder = tmp_path_factory.mktemp("zip")
+    # A third column: the reader passes over lines without a cell, as those of two nulls are not.
+    table = pl.DataFrame(
+        [(*row, "x") for row in rows], schema=dict.fromkeys("abc", pl.String), orient="row"
+    )
+    location = write_world({"t": table}, folder / "world.zip", fmt="coursera-zip")
+    assert_frame_equal(texts(str(location), "t"), table)
+
+
+def test_the_zip_is_in_the_true_format(tmp_path):
+    """Byte by byte: header, escapes, null unquoted and empty, t and f, naive times; no folder."""
+    table = NASTY["people"].select("synth_user_id", "text", "true", "at").head(4)
+    file = write_world({"users": table}, tmp_path / "world.zip", fmt="coursera-zip")
+    with zipfile.ZipFile(file) as archive:
+        assert archive.namelist() == ["users.csv"]
+        assert archive.read("users.csv").decode() == (
+            "synth_user_id,text,true,at\n"
+            'a,"say \\"hi\\"",t,2024-02-29 23:59:59\n'
+            'b,"C:\\\\dir\\\\",f,2024-01-01 00:00:00.000001\n'
+            'c,"",,\n'
+            "d,,t,2024-01-01 00:00:00.120\n"
+        )
+
+
+@pytest.mark.parametrize("fmt", ["parquet", "coursera-zip", "csv"])
+def test_the_same_world_is_the_same_bytes(fmt, tmp_path):
+    """Nothing of the moment or of the machine stands in a file."""
+    places = [tmp_path / name for name in ("one", "two")]
+    for place in places:
+        write(NASTY, Files(place, fmt))
+    files = [
+        {p.name: p.read_bytes() for p in ([place] if place.is_file() else place.iterdir())}
+        for place in places
+    ]
+    assert [*files[0].values()] == [*files[1].values()]
+
+
+def failing(world):
+    """A world that fails when half of it is written."""
+    parts = in_parts(world, 3)
+    yield next(parts)
+    yield next(parts)
+    raise KeyboardInterrupt
+
+
+@pytest.mark.parametrize("kind", TARGETS)
+def test_a_world_that_fails_is_not_there(kind, tmp_path, request):
+    """Neither files nor tables, nor a hidden folder, nor a rights file; then it can be written."""
+    to, location = target(kind, tmp_path, request)
+    rights = Rights(tmp_path / "rights.csv", lambda part, _: part["people"].head(1))
+    with pytest.raises(KeyboardInterrupt):
+        write_parts(failing(NASTY), to, rights=rights, progress=lambda _: None)
+    assert [path.name for path in tmp_path.iterdir()] in ([], ["new.db"])
+    if "url" in kind:
+        engine = create_engine(location)
+        assert inspect(engine).get_table_names() == []
+        engine.dispose()
+    write(NASTY, to)
+
+
+KILLED = """
+import os, signal, sys
+from contextlib import ExitStack
+from pathlib import Path
+from pipelines.synthetic import Database, Files
+from tests.functional.test_worlds import NASTY, in_parts
+
+with ExitStack() as opened:
+    folder, *urls = Path(sys.argv[1]), *sys.argv[2:]
+    to = [Files(folder / "world", "parquet"), Files(folder / "world.zip", "coursera-zip")]
+    sinks = [opened.enter_context(one.opened()) for one in (*to, *map(Database, urls))]
+    for part in in_parts(NASTY, 3):
+        for write in sinks:
+            write(part)
+    os.kill(os.getpid(), signal.SIGKILL)
+"""
+
+
+def test_a_killed_writing_leaves_no_world(tmp_path, postgresql):
+    """All parts are written, none is finished: no name holds a world, no database a table."""
+    root = Path(__file__).resolve().parents[2]
+    with postgresql.database() as url:
+        urls = [f"sqlite:///{tmp_path / 'new.db'}", url.render_as_string(hide_password=False)]
+        command = [sys.executable, "-c", KILLED, str(tmp_path), *urls]
+        environment = {**os.environ, "PYTHONPATH": str(root)}
+        ended = subprocess.run(command, cwd=root, env=environment, check=False)
+        assert ended.returncode == -signal.SIGKILL
+        assert {p.name for p in tmp_path.iterdir() if p.name[0] != "."} <= {
+            "new.db",
+            "new.db-journal",
+        }
+        for name in urls:
+            engine = create_engine(name)
+            assert inspect(engine).get_table_names() == []
+            engine.dispose()
+
+
+def test_what_is_there_stays(tmp_path):
+    """A folder that holds something, a file, a dead link and a rights file are refused."""
+    (tmp_path / "full").mkdir()
+    (tmp_path / "full" / "mine").touch()
+    (tmp_path / "link").symlink_to(tmp_path / "nowhere")
+    for name, words in {
+        "full": "not empty",
+        "full/mine": "exists already",
+        "link": "exists",
+    }.items():
+        with pytest.raises(OutputError, match=words):
+            write(NASTY, Files(tmp_path / name, "parquet"))
+    with pytest.raises(OutputError, match="exists already"):
+        write_rights(make_world(1, courses=1, seed=0), tmp_path / "full" / "mine", seed=0)
+    (tmp_path / "empty").mkdir()
+    write(NASTY, Files(tmp_path / "empty", "csv"))
+    assert {path.name for path in tmp_path.iterdir()} == {"full", "link", "empty"}
+
+
+def test_whoever_is_quicker_keeps_the_place(tmp_path):
+    """What appeared meanwhile is not overwritten."""
+    to = tmp_path / "world"
+
+    def parts():
+        yield NASTY
+        to.write_text("mine")
+
+    with pytest.raises(OutputError, match="exists already"):
+        write_parts(parts(), Files(to, "parquet"), rights=None, progress=lambda _: None)
+    assert to.read_text() == "mine"
+
+
+@pytest.mark.parametrize("kind", ["sqlite-url", "postgresql-url"])
+def test_tables_that_are_there_stay(kind, tmp_path, request):
+    """A table of the same name is refused before a row is written, others are left alone."""
+    to, location = target(kind, tmp_path, request)
+    write({"codes": NASTY["codes"]}, to)
+    with pytest.raises(OutputError, match="table 'codes' exists already"):
+        write(NASTY, to)
+    write({"people": NASTY["people"]}, to)
+    assert {*open_source(location, base=Path()).tables} == {"codes", "people"}
+
+
+@pytest.mark.parametrize(
+    "url, words",
+    [
+        ("nonsense", "not a database URL"),
+        ("postgresql://u:hunter2@h:notaport/x", "not a database URL"),
+        ("sqlite://", "in memory"),
+        ("sqlite:////no/such/folder/x.db", "can't be written"),
+        ("nosuch+driver://u:hunter2@h/x", "driver is not installed"),
+        ("mysql+nosuch://u:hunter2@h/x", "driver is not installed"),
+        ("postgresql://u:hunter2@127.0.0.1:1/x?application_name=hunter2", "can't be written"),
+    ],
+)
+def test_addresses_that_lead_nowhere(url, words):
+    """One line, and never the password."""
+    with pytest.raises(OutputError, match=words) as refusal:
+        write(NASTY, Database(url))
+    assert "\n" not in str(refusal.value)
+    assert "hunter2" not in str(refusal.value)
+
+
+def test_a_full_disk_is_told_of_its_file(tmp_path, monkeypatch):
+    """Whether the world or the rights file can't be written, the message names the right one."""
+
+    def refuse(_):
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    @contextmanager
+    def full(place):
+        place.mkdir()
+        yield refuse
+
+    rights = Rights(tmp_path / "rights.csv", lambda part, _: part["people"])
+    monkeypatch.setitem(synthetic.FORMATS, "csv", full)
+    with pytest.raises(OutputError, match=r"world: can't be written \(No space left"):
+        write_parts([NASTY], Files(tmp_path / "world", "csv"), rights=rights, progress=print)
+    (tmp_path / "no").touch()
+    rights = rights._replace(file=tmp_path / "no" / "rights.csv")
+    with pytest.raises(OutputError, match=r"no/rights.csv: can't be written"):
+        write_parts([NASTY], Files(tmp_path / "world", "parquet"), rights=rights, progress=print)
+    assert {path.name for path in tmp_path.iterdir()} == {"no"}
+
+
+def test_rights_are_written_part_by_part(tmp_path):
+    """One header, then the records of each part in turn, by its number."""
+    rights = Rights(
+        tmp_path / "rights.csv", lambda part, n: part["people"].select("synth_user_id", pl.lit(n))
+    )
+    told = []
+    rows = write_parts(
+        in_parts(NASTY, 3), Files(tmp_path / "world", "csv"), rights=rights, progress=told.append
+    )
+    text = (tmp_path / "rights.csv").read_text()
+    assert text == "synth_user_id,literal\na,0\nb,0\nc,0\nd,1\ne,1\nf,1\ng,2\n"
+    assert rows["rights"] == 7
+    assert told == ["8 rows", "14 rows", "16 rows"]
+
+
+def test_a_whole_world_in_memory(tmp_path, learners):
+    """The parts of a world are its rows, one after the other."""
+    parts = in_parts(learners, 50)
+    written = write_world(gathered(parts), tmp_path / "world", fmt="parquet")
+    for name, table in learners.items():
+        assert_frame_equal(pl.read_parquet(written / f"{name}.parquet"), table)
