@@ -85,10 +85,10 @@ def promise_text(package: CellPackage, invented: Invented = ()) -> Outcome:
     if text is None:
         return Outcome(ok=False, detail=f"no {README_NAME}")
     wanted = list(promised_lines(package.manifest))
-    promising = _PROMISING
+    promising = list(_PROMISING)
     if invented:
         wanted.append(invented_line(package.manifest, invented))
-        promising = (*_PROMISING, _INVENTING)
+        promising.append(_INVENTING)
     others = _others(package, invented)
     missing = sum(line not in _lines(text, alone=True) for line in wanted)
     faults = [f"{plural(missing, 'line')} of {len(wanted)} not there"] if missing else []
@@ -227,14 +227,14 @@ def _document(package: CellPackage, name: str) -> str | None:
 def _others(package: CellPackage, invented: Invented) -> list[str]:
     """All other texts that people write for people."""
     manifest = package.manifest
-    tables = (*manifest.resources, *invented)
-    columns = (column for table in tables for column in table.fields)
+    told = [column.description for table in manifest.resources for column in table.fields]
+    told += [column.description for table in invented for column in table.fields]
     return [
         _document(package, _CODEBOOK) or "",
         manifest.title,
         manifest.description,
         *(table.query.nulls or "" for table in manifest.resources),
-        *(column.description for column in columns),
+        *told,
     ]
 
 

@@ -146,14 +146,13 @@ def _twin_differences(package: SyntheticPackage, approval: SyntheticApproval) ->
 
 
 def _table_differences(found: Resource, approved: TwinTable) -> Iterator[str]:
-    for part in ("grain", "primary_key"):
-        if getattr(found, part) != getattr(approved, part):
-            yield f"{found.name}: {part} is not as approved"
-    told, meant = ({field.name: field for field in side.fields} for side in (found, approved))
-    if list(told) != list(meant):
+    for name in ("grain", "primary_key"):
+        if getattr(found, name) != getattr(approved, name):
+            yield f"{found.name}: {name} is not as approved"
+    if [one.name for one in found.fields] != [one.name for one in approved.fields]:
         yield f"{found.name}: not the columns that were approved"
         return
-    for name, field in told.items():
+    for told, meant in zip(found.fields, approved.fields, strict=True):
         for part in fields(Field):
-            if getattr(field, part.name) != getattr(meant[name], part.name):
-                yield f"{found.name}.{name}: {part.name} is not as approved"
+            if getattr(told, part.name) != getattr(meant, part.name):
+                yield f"{found.name}.{told.name}: {part.name} is not as approved"

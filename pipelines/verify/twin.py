@@ -90,20 +90,20 @@ def same_labels(package: SyntheticPackage) -> Outcome:
     most, faults = package.manifest.twin.most_rows, []
     labels = {ROWS_KEY: tuple(str(number) for number in range(1, most + 1))}
     columns = [
-        (table.name, column)
+        (table.name, column.name, column.enum)
         for table in package.manifest.tables
         for column in table.fields
         if column.role != LEARNER_KEY
     ]
-    cells = [
-        (table.name, column)
+    columns += [
+        (table.name, column.name, column.enum)
         for table in package.manifest.cells.resources
         for column in table.fields
         if column.role == KEY
     ]
-    for table, column in (*columns, *cells):
-        if labels.setdefault(column.name, column.enum) != column.enum:
-            faults.append(f"{table}.{column.name}: not the labels that it has elsewhere")
+    for table, name, enum in columns:
+        if labels.setdefault(name, enum) != enum:
+            faults.append(f"{table}.{name}: not the labels that it has elsewhere")
     return outcome(faults, f"{plural(len(labels), 'column')} alike in all tables")
 
 
