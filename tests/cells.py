@@ -385,27 +385,43 @@ def build(root, tables=PURE, *, csv=False):
     made = {name: make() for name, make in tables.items()}
     resources = []
     for name, (frame, asked, fields, _) in made.items():
-        path = root / f"data/{name}.parquet"
-        frame.write_parquet(path)
-        if csv:
-            frame.write_csv(root / f"data/{name}.csv")
         keys = [column["name"] for column in fields if column["role"] == "key"]
         resources.append(
             {
-                "name": name,
-                "path": f"data/{name}.parquet",
-                "format": "parquet",
-                "mediatype": "application/vnd.apache.parquet",
-                "bytes": path.stat().st_size,
-                "hash": f"sha256:{sha256(path)}",
+                **written(root, name, frame, csv=csv),
                 "grain": "cell",
-                **({"csvPath": f"data/{name}.csv"} if csv else {}),
                 "query": asked,
                 "schema": {"fields": fields, **({"primaryKey": keys} if keys else {})},
             }
         )
     drawn = [one for _, _, _, some in made.values() for one in some]
-    manifest = {
+    manifest = described(resources, "aggregate", drawn)
+    (root / "datapackage.json").write_text(json.dumps(manifest))
+    (root / "README.md").write_text(readme(manifest))
+    seal(root)
+    return root
+
+
+def written(root, name, frame, *, csv):
+    """Write a table; what the manifest says of its files."""
+    path = root / f"data/{name}.parquet"
+    frame.write_parquet(path)
+    if csv:
+        frame.write_csv(root / f"data/{name}.csv")
+    return {
+        "name": name,
+        "path": f"data/{name}.parquet",
+        "format": "parquet",
+        "mediatype": "application/vnd.apache.parquet",
+        "bytes": path.stat().st_size,
+        "hash": f"sha256:{sha256(path)}",
+        **({"csvPath": f"data/{name}.csv"} if csv else {}),
+    }
+
+
+def described(resources, release_type, drawn):
+    """The manifest of a package."""
+    return {
         "$schema": "https://datapackage.org/profiles/2.0/datapackage.json",
         "name": f"told-{CHARGE}",
         "title": "Told",
@@ -414,7 +430,7 @@ def build(root, tables=PURE, *, csv=False):
         "resources": resources,
         "kohort": {
             "format_version": 1,
-            "release_type": "aggregate",
+            "release_type": release_type,
             **TERMS,
             "unit": "learner",
             "adjacency": "add-remove",
@@ -425,10 +441,6 @@ def build(root, tables=PURE, *, csv=False):
             "measurements": drawn,
         },
     }
-    (root / "datapackage.json").write_text(json.dumps(manifest))
-    (root / "README.md").write_text(readme(manifest))
-    seal(root)
-    return root
 
 
 def total(drawn):
@@ -441,7 +453,7 @@ def total(drawn):
     }
 
 
-def readme(manifest):
+def readme(manifest, cost=None):
     """The text, with the cost as it was worked out by hand."""
     epsilon = manifest["kohort"]["privacy"]["micro_epsilon"]
     pure = epsilon is not None
@@ -449,7 +461,7 @@ def readme(manifest):
     lines = [
         "# Told",
         UNIT,
-        f"This release is {kind}: {COSTS[epsilon]}.",
+        f"This release is {kind}: {cost or COSTS[epsilon]}.",
         ADDING_UP,
     ]
     for table in manifest["resources"]:
@@ -484,6 +496,12 @@ def readme(manifest):
 def approve(path, root):
     """Write down what was approved and charged: what the package now says."""
     manifest = json.loads((root / "datapackage.json").read_text())
+    path.write_text(json.dumps({"release_type": "aggregate", **approved(manifest)}))
+    return path
+
+
+def approved(manifest):
+    """What an approval says of the tables of cells, and of the charge."""
     drawn = [
         {name: part for name, part in one.items() if name not in {"table", "columns"}}
         for one in manifest["kohort"]["measurements"]
@@ -491,11 +509,10 @@ def approve(path, root):
     tables = {
         table["name"]: {"query": table["query"], "fields": table["schema"]["fields"]}
         for table in manifest["resources"]
+        if table["grain"] == "cell"
     }
     charge = {"id": CHARGE, "measurements": drawn}
-    approval = {"release_type": "aggregate", **TERMS, "tables": tables, "charge": charge}
-    path.write_text(json.dumps(approval))
-    return path
+    return {**TERMS, "tables": tables, "charge": charge}
 
 
 def failed(root, approval=None, absent=None):
