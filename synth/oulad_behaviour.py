@@ -108,8 +108,9 @@ def make_clicks(
     entry = who[row_of]
     at = studies.presentation[entry] + rng.random(len(entry))
     site = np.searchsorted(catalogue.site_weights, at, side="right")
-    keys: pl.DataFrame = studies.info.select("code_module", "code_presentation", "id_student")
-    return keys[entry].with_columns(
+    keys = studies.info.select("code_module", "code_presentation", "id_student")
+    rows_of: pl.DataFrame = keys[entry]
+    return rows_of.with_columns(
         pl.Series("id_site", catalogue.site_ids[site]),
         pl.Series("date", days[day].astype(np.int32)),
         pl.Series("sum_click", _split(clicks, rows, row_of, rng).astype(np.int32)),
