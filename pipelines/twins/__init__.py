@@ -1,0 +1,1 @@
+"""Twins: synthetic extracts sampled from noisy marginals of a requested one."""
