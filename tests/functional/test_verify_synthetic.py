@@ -110,6 +110,13 @@ def no_enrolments(root):
     rewrite(root, "enrolments", lambda frame: frame.head(0))
 
 
+def no_table_of_enrolments(root):
+    """Learners have several rows, it is said, and there is no table of them."""
+    (root / "data/enrolments.parquet").unlink()
+    edit(root, lambda m: m["resources"].remove(table_of(m, "enrolments")))
+    retell(root)
+
+
 def foreign_label(root):
     """A label that the manifest does not list."""
     set_cell(root, "learners", "gender", "female")
@@ -250,6 +257,7 @@ FORGERIES = [
     (third_row, {"scope"}),
     (item_twice, {"unique-rows"}),
     (no_enrolments, {"not-empty", "scope"}),
+    (no_table_of_enrolments, {"scope"}),
     (foreign_label, {"closed-domains"}),
     (null_label, {"no-nulls"}),
     (integers, {"columns", "closed-domains"}),
