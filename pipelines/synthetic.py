@@ -1,151 +1,131 @@
-"""A synthetic world, from its parts to where a source can be read."""
+"""A synthetic world, from its preset to where a source can be read: part by part, never whole."""
 
-from collections import Counter
-from collections.abc import Callable, Iterable, Iterator, Mapping
-from contextlib import AbstractContextManager, ExitStack, contextmanager
+from collections import Counter, deque
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Final, NamedTuple, TypeAlias
 
 import polars as pl
 
-from pipelines.worlds.database import database, shown
-from pipelines.worlds.delimited import coursera_zip, csv_folder
-from pipelines.worlds.places import Sink, appearing, translated
-from pipelines.worlds.tables import DATABASE_FILE, parquet_folder, sqlite_folder
+from pipelines.sources.tables import did_you_mean
+from pipelines.worlds.destinations import Destination, Files
+from pipelines.worlds.places import appearing
 from synth.consent import make_rights
 from synth.parts import Part
-
-FORMATS: Final[Mapping[str, Callable[[Path], AbstractContextManager[Sink]]]] = {
-    "parquet": parquet_folder,
-    "coursera-zip": coursera_zip,
-    "csv": csv_folder,
-    "sqlite": sqlite_folder,
-}
-"""Format -> how a new file or folder of it is written."""
+from synth.presets import PRESETS, Preset, named_preset, parse_preset, rights_of, world_parts
+from synth.traps import Traps, make_traps, plant
 
 
 @dataclass(frozen=True, slots=True)
-class Files:
-    """A world as files.
+class Order:
+    """A world to be made.
 
     Attributes:
-        path: a new folder, or a new zip.
-        fmt: one of `FORMATS`.
+        preset: what it is like.
+        learners: how many.
+        courses: how many.
+        seed: where chance comes from.
+        trapped: whether known difficulties are planted, see `synth.traps`: in the shape of the
+            Coursera export alone.
     """
 
-    path: Path
-    fmt: str
-
-    @property
-    def location(self) -> str:
-        """What to read it from."""
-        return str(self.path / DATABASE_FILE if self.fmt == "sqlite" else self.path)
-
-    @contextmanager
-    def opened(self) -> Iterator[Sink]:
-        """Write it, part by part; it is there once all is written.
-
-        Raises:
-            OutputError: something is there already, or it can't be written.
-        """
-        with appearing(self.path) as place, FORMATS[self.fmt](place) as write:
-
-            def written(part: Part) -> None:
-                # Here, and not where this is opened: files opened since would take it for theirs.
-                with translated(self.path):
-                    write(part)
-
-            yield written
+    preset: Preset
+    learners: int
+    courses: int
+    seed: int
+    trapped: bool = False
 
 
 @dataclass(frozen=True, slots=True)
-class Database:
-    """A world as new tables of a database.
+class Made:
+    """A world that was written.
 
     Attributes:
-        url: an SQLAlchemy URL.
+        location: what to read it from; of a database its URL without the password.
+        rows: table -> how many; records of rights count as `rights`.
+        late: the records that reach the registry during a build; None without traps.
+        expected: what must come of the traps; None without traps.
     """
 
-    url: str
-
-    @property
-    def location(self) -> str:
-        """The URL, without its password.
-
-        Raises:
-            OutputError: it is no URL.
-        """
-        return shown(self.url)
-
-    def opened(self) -> AbstractContextManager[Sink]:
-        """Write it, part by part; it is there once all is written.
-
-        Raises:
-            OutputError: see `database`.
-        """
-        return database(self.url)
+    location: str
+    rows: Mapping[str, int]
+    late: Path | None
+    expected: Path | None
 
 
-Destination: TypeAlias = Files | Database
-
-
-class Rights(NamedTuple):
-    """What the learners of a world permitted, and where to write that.
-
-    Attributes:
-        file: a new CSV file, for `kohort rights import`.
-        of: what the learners of a part permitted, by the part and its number from 0.
-    """
-
-    file: Path
-    of: Callable[[Part, int], pl.DataFrame]
-
-
-def write_parts(
-    parts: Iterable[Part],
-    to: Destination,
-    *,
-    rights: Rights | None,
-    progress: Callable[[str], None],
-) -> Counter[str]:
-    """Write a world, part by part, so that it never is in memory as a whole.
+def read_preset(name: str) -> Preset:
+    """A preset by its name, or from a file.
 
     Args:
-        parts: the world.
-        to: where.
-        rights: what else is written of it; None: nothing.
-        progress: told what is done, after each part.
+        name: of one that comes with kohort; or the path of a file, which ends in `.toml`.
 
-    Returns:
-        Table -> rows written; the records of rights count as `rights`.
+    Raises:
+        ValueError: there is none of that name, or the file is not UTF-8.
+        SchemaError: the file breaks a rule; the message lists every violation.
+        OSError: the file can't be read.
+    """
+    if name.endswith(".toml"):
+        return parse_preset(Path(name).read_text(encoding="utf-8-sig"), subject=name)
+    if name not in PRESETS:
+        raise ValueError(
+            f"none of {', '.join(PRESETS)}{did_you_mean(name, PRESETS)}; or name a file that ends "
+            "in .toml"
+        )
+    return named_preset(name)
+
+
+def make_raw(
+    order: Order, to: Destination, *, rights_file: Path | None, progress: Callable[[str], None]
+) -> Made:
+    """Make a world and write it, and what its learners permitted.
+
+    With traps there are two more files. What must come of them lies beside the world, as
+    `WORLD.expected.json`, or, where that is in a database, beside the rights; records that reach
+    the registry during a build lie beside the rights, as `RIGHTS.late.csv`.
+
+    Args:
+        order: the world; the same order gives the same world, whatever it is written as.
+        to: where.
+        rights_file: a new file for `kohort rights import`; needed for traps.
+        progress: told how many rows are written, after each part.
 
     Raises:
         OutputError: something is there already, or it can't be written. Then no world is there.
+        ValueError: traps without a rights file, or in a world of another shape.
     """
-    rows: Counter[str] = Counter()
+    traps = make_traps(seed=order.seed) if order.trapped else None
+    late = expected = None
     with ExitStack() as opened:
         # The world first, so that it is the last to appear.
         write = opened.enter_context(to.opened())
-        record = None if rights is None else opened.enter_context(_rights_file(rights.file))
-        for number, part in enumerate(parts):
+        record = None if rights_file is None else opened.enter_context(_rights_sink(rights_file))
+        if traps is not None:
+            if rights_file is None:
+                raise ValueError("traps: what becomes of them depends on rights; name a file")
+            late = rights_file.with_name(f"{rights_file.stem}.late.csv")
+            opened.enter_context(_rights_sink(late))(traps.late)
+            expected = _expected_file(to, rights_file)
+            place = opened.enter_context(appearing(expected))
+            place.write_text(traps.expected.to_json(), encoding="utf-8")
+        rows: Counter[str] = Counter()
+        for part, rights in _portions(order, traps):
             write(part)
             rows.update({name: table.height for name, table in part.items()})
-            if rights is not None and record is not None:
-                said = rights.of(part, number)
-                record(said)
-                rows["rights"] += said.height
+            if record is not None:
+                record(rights)
+                rows["rights"] += rights.height
             progress(f"{rows.total():,} rows")
-    return rows
+    return Made(to.location, rows, late, expected)
 
 
 def write_world(world: Part, out: Path, *, fmt: str) -> Path:
-    """Write a world that is in memory into a new folder or zip.
+    """Write a world that is in memory into a new folder or file.
 
     Args:
         world: table name -> table.
-        out: a new or empty folder; or a new zip.
-        fmt: one of `FORMATS`.
+        out: a new or empty folder; or, as `coursera-zip`, a new file.
+        fmt: a format, see `Files`.
 
     Returns:
         What to read it from.
@@ -154,7 +134,8 @@ def write_world(world: Part, out: Path, *, fmt: str) -> Path:
         OutputError: something is there already, or it can't be written.
     """
     to = Files(out, fmt)
-    write_parts([world], to, rights=None, progress=lambda _: None)
+    with to.opened() as write:
+        write(world)
     return Path(to.location)
 
 
@@ -162,7 +143,7 @@ def write_rights(world: Part, file: Path, *, seed: int) -> int:
     """Write what the learners of a world permitted, as a file for `kohort rights import`.
 
     Args:
-        world: the tables of the world.
+        world: the tables of a world of the preset `small`.
         file: a new file.
         seed: the seed of the world.
 
@@ -173,13 +154,39 @@ def write_rights(world: Part, file: Path, *, seed: int) -> int:
         OutputError: the file exists already, or can't be written.
     """
     rights = make_rights(world["users"], seed=seed)
-    with _rights_file(file) as record:
+    with _rights_sink(file) as record:
         record(rights)
     return rights.height
 
 
+def _portions(order: Order, traps: Traps | None) -> Iterator[tuple[Part, pl.DataFrame]]:
+    """The parts of a world, each with what its learners permitted."""
+    said: deque[pl.DataFrame] = deque()
+
+    def heard() -> Iterator[Part]:
+        parts = world_parts(
+            order.preset, learners=order.learners, courses=order.courses, seed=order.seed
+        )
+        for number, part in enumerate(parts):
+            said.append(rights_of(order.preset, part, seed=order.seed, number=number))
+            yield part
+
+    if traps is None:
+        yield from ((part, said.popleft()) for part in heard())
+        return
+    for part in plant(heard(), traps):
+        # The part after all of the world's own is the planted one.
+        yield part, said.popleft() if said else traps.rights
+
+
+def _expected_file(to: Destination, rights_file: Path) -> Path:
+    if isinstance(to, Files):
+        return to.path.with_name(f"{to.path.name}.expected.json")
+    return rights_file.with_name(f"{rights_file.stem}.expected.json")
+
+
 @contextmanager
-def _rights_file(file: Path) -> Iterator[Callable[[pl.DataFrame], None]]:
+def _rights_sink(file: Path) -> Iterator[Callable[[pl.DataFrame], None]]:
     """A new rights file, to which records are added."""
     with appearing(file) as place, place.open("xb") as stream:
         header = True

@@ -133,10 +133,11 @@ def synthetic_workspace(tmp_path: Path) -> NewWorkspace:
 def _tables(
     number: int = 200, courses: int = 3, seed: int = 0, preset: str = "small"
 ) -> "dict[str, pl.DataFrame]":
-    from synth.world import make_world  # noqa: PLC0415
+    from pipelines.synthetic import read_preset  # noqa: PLC0415
+    from synth.parts import gathered  # noqa: PLC0415
+    from synth.presets import world_parts  # noqa: PLC0415
 
-    del preset
-    return make_world(number, courses=courses, seed=seed)
+    return gathered(world_parts(read_preset(preset), learners=number, courses=courses, seed=seed))
 
 
 def _workspace(
@@ -153,19 +154,19 @@ def _workspace(
         create_workspace,
         find_workspace,
     )
-    from pipelines.synthetic import write_rights, write_world  # noqa: PLC0415
+    from pipelines.synthetic import Order, make_raw, read_preset  # noqa: PLC0415
+    from pipelines.worlds.destinations import Files  # noqa: PLC0415
 
-    world = _tables(number, courses, seed, preset)
-    write_world(world, folder / "platform", fmt="parquet")
-    write_rights(world, folder / "rights.csv", seed=seed)
-    root, location = folder / "workspace", folder / "platform"
-    source = SourceSettings(family="coursera", location=str(location))
+    root, location, rights = (folder / name for name in ("workspace", "platform", "rights.csv"))
+    order = Order(read_preset(preset), number, courses, seed)
+    make_raw(order, Files(location, "parquet"), rights_file=rights, progress=lambda _: None)
+    source = SourceSettings(family=order.preset.shape, location=str(location))
     create_workspace(root, local=True, sources={_SOURCE: source})
     actor, now = _everybody(), datetime.now(UTC)
     registry = create_registry(find_workspace(root).database)
     record_registry_key(registry, root, actor=actor, at=now)
     key = registry_key_of(registry, root)
-    import_rights(registry, folder / "rights.csv", registry_key=key, received_at=now, actor=actor)
+    import_rights(registry, rights, registry_key=key, received_at=now, actor=actor)
     return SyntheticWorkspace(root, _SOURCE, location)
 
 

@@ -20,7 +20,9 @@ from sqlalchemy import create_engine, inspect
 from pipelines import synthetic
 from pipelines.errors import OutputError
 from pipelines.sources import load_family, open_source, stage
-from pipelines.synthetic import Database, Files, Rights, write_parts, write_rights, write_world
+from pipelines.synthetic import Order, make_raw, write_rights, write_world
+from pipelines.worlds import destinations
+from pipelines.worlds.destinations import Database, Files
 from synth.parts import gathered
 from synth.world import make_world
 
@@ -77,7 +79,9 @@ def target(kind, folder, request):
 
 
 def write(world, to, *, size=3):
-    return write_parts(in_parts(world, size), to, rights=None, progress=lambda _: None)
+    with to.opened() as sink:
+        for part in in_parts(world, size):
+            sink(part)
 
 
 def texts(location, table):
@@ -109,8 +113,7 @@ def meant(cells, like):
 def test_every_cell_is_read_as_it_was_made(kind, tmp_path, request):
     """Quotes, backslashes, line ends, nulls beside empty texts, numbers to the last digit."""
     to, location = target(kind, tmp_path, request)
-    rows = write(NASTY, to)
-    assert rows == {name: table.height for name, table in NASTY.items()}
+    write(NASTY, to)
     for name, table in NASTY.items():
         found = meant(texts(location, name), table).sort(pl.first())
         assert_frame_equal(found, table, check_exact=True)
@@ -199,21 +202,13 @@ def test_the_same_world_is_the_same_bytes(fmt, tmp_path):
     assert [*files[0].values()] == [*files[1].values()]
 
 
-def failing(world):
-    """A world that fails when half of it is written."""
-    parts = in_parts(world, 3)
-    yield next(parts)
-    yield next(parts)
-    raise KeyboardInterrupt
-
-
 @pytest.mark.parametrize("kind", TARGETS)
 def test_a_world_that_fails_is_not_there(kind, tmp_path, request):
-    """Neither files nor tables, nor a hidden folder, nor a rights file; then it can be written."""
+    """Neither files nor tables, nor a hidden folder; afterwards it can be written."""
     to, location = target(kind, tmp_path, request)
-    rights = Rights(tmp_path / "rights.csv", lambda part, _: part["people"].head(1))
-    with pytest.raises(KeyboardInterrupt):
-        write_parts(failing(NASTY), to, rights=rights, progress=lambda _: None)
+    with pytest.raises(KeyboardInterrupt), to.opened() as sink:  # noqa: PT012 - in the midst of it
+        sink(next(in_parts(NASTY, 3)))
+        raise KeyboardInterrupt
     assert [path.name for path in tmp_path.iterdir()] in ([], ["new.db"])
     if "url" in kind:
         engine = create_engine(location)
@@ -226,7 +221,7 @@ KILLED = """
 import os, signal, sys
 from contextlib import ExitStack
 from pathlib import Path
-from pipelines.synthetic import Database, Files
+from pipelines.worlds.destinations import Database, Files
 from tests.functional.test_worlds import NASTY, in_parts
 
 with ExitStack() as opened:
@@ -280,15 +275,11 @@ def test_what_is_there_stays(tmp_path):
 
 def test_whoever_is_quicker_keeps_the_place(tmp_path):
     """What appeared meanwhile is not overwritten."""
-    to = tmp_path / "world"
-
-    def parts():
-        yield NASTY
-        to.write_text("mine")
-
-    with pytest.raises(OutputError, match="exists already"):
-        write_parts(parts(), Files(to, "parquet"), rights=None, progress=lambda _: None)
-    assert to.read_text() == "mine"
+    to = Files(tmp_path / "world", "parquet")
+    with pytest.raises(OutputError, match="exists already"), to.opened() as sink:  # noqa: PT012
+        sink(NASTY)
+        to.path.write_text("mine")
+    assert to.path.read_text() == "mine"
 
 
 @pytest.mark.parametrize("kind", ["sqlite-url", "postgresql-url"])
@@ -322,7 +313,44 @@ def test_addresses_that_lead_nowhere(url, words):
     assert "hunter2" not in str(refusal.value)
 
 
-def test_a_full_disk_is_told_of_its_file(tmp_path, monkeypatch):
+@pytest.fixture
+def order(monkeypatch):
+    """An order for the world above, in three parts; a part's rights tell its number."""
+    monkeypatch.setattr(synthetic, "world_parts", lambda *_, **__: in_parts(NASTY, 3))
+    monkeypatch.setattr(
+        synthetic,
+        "rights_of",
+        lambda _, part, *, seed, number: part["people"].select(pl.first(), said=number + seed),
+    )
+    return Order(None, learners=7, courses=1, seed=10)
+
+
+def test_rights_are_written_part_by_part(tmp_path, order):
+    """One header, then the records of each part in turn, by its number."""
+    rights, told = tmp_path / "rights.csv", []
+    made = make_raw(order, Files(tmp_path / "w", "csv"), rights_file=rights, progress=told.append)
+    assert rights.read_text() == "synth_user_id,said\na,10\nb,10\nc,10\nd,11\ne,11\nf,11\ng,12\n"
+    assert made.location == str(tmp_path / "w")
+    assert made.rows == {"people": 7, "codes": 2, "empty": 0, "rights": 7}
+    assert told == ["8 rows", "14 rows", "16 rows"]
+
+
+def test_without_the_world_there_are_no_rights(tmp_path, order, monkeypatch):
+    """A world that fails half-way leaves no rights file, either."""
+
+    def parts(*_, **__):
+        yield NASTY
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(synthetic, "world_parts", parts)
+    with pytest.raises(KeyboardInterrupt):
+        make_raw(
+            order, Files(tmp_path / "w", "csv"), rights_file=tmp_path / "r.csv", progress=print
+        )
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_full_disk_is_told_of_its_file(tmp_path, order, monkeypatch):
     """Whether the world or the rights file can't be written, the message names the right one."""
 
     def refuse(_):
@@ -333,30 +361,16 @@ def test_a_full_disk_is_told_of_its_file(tmp_path, monkeypatch):
         place.mkdir()
         yield refuse
 
-    rights = Rights(tmp_path / "rights.csv", lambda part, _: part["people"])
-    monkeypatch.setitem(synthetic.FORMATS, "csv", full)
+    monkeypatch.setitem(destinations.FORMATS, "csv", full)
     with pytest.raises(OutputError, match=r"world: can't be written \(No space left"):
-        write_parts([NASTY], Files(tmp_path / "world", "csv"), rights=rights, progress=print)
+        make_raw(
+            order, Files(tmp_path / "world", "csv"), rights_file=tmp_path / "r.csv", progress=print
+        )
     (tmp_path / "no").touch()
-    rights = rights._replace(file=tmp_path / "no" / "rights.csv")
+    rights = tmp_path / "no" / "rights.csv"
     with pytest.raises(OutputError, match=r"no/rights.csv: can't be written"):
-        write_parts([NASTY], Files(tmp_path / "world", "parquet"), rights=rights, progress=print)
+        make_raw(order, Files(tmp_path / "world", "parquet"), rights_file=rights, progress=print)
     assert {path.name for path in tmp_path.iterdir()} == {"no"}
-
-
-def test_rights_are_written_part_by_part(tmp_path):
-    """One header, then the records of each part in turn, by its number."""
-    rights = Rights(
-        tmp_path / "rights.csv", lambda part, n: part["people"].select("synth_user_id", pl.lit(n))
-    )
-    told = []
-    rows = write_parts(
-        in_parts(NASTY, 3), Files(tmp_path / "world", "csv"), rights=rights, progress=told.append
-    )
-    text = (tmp_path / "rights.csv").read_text()
-    assert text == "synth_user_id,literal\na,0\nb,0\nc,0\nd,1\ne,1\nf,1\ng,2\n"
-    assert rows["rights"] == 7
-    assert told == ["8 rows", "14 rows", "16 rows"]
 
 
 def test_a_whole_world_in_memory(tmp_path, learners):

@@ -1,0 +1,95 @@
+"""The pytest plugin, as users' own tests see it."""
+
+import subprocess
+import sys
+from importlib.metadata import entry_points
+from pathlib import Path
+
+import pytest
+
+import pipelines.build
+import pipelines.cli.main
+import pipelines.synthetic  # noqa: F401 - before a test run inside of this one, which forgets what it loads
+from pipelines import testing
+from tests.docs.test_documents import blocks
+
+pytest_plugins = ["pytester"]
+
+OTHERS = {"numpy", "polars", "sqlalchemy", "click", "pydantic", "synth", "schemas", "anonymizer"}
+
+
+@pytest.fixture
+def inner(pytester, monkeypatch):
+    """Run a text as a user's test file; his settings are not ours."""
+
+    def run(text, *options):
+        pytester.makepyfile(text)
+        return pytester.runpytest_inprocess("-p", "no:cacheprovider", "-W", "error", *options)
+
+    return run
+
+
+def test_pytest_finds_it():
+    """It is registered under the name of kohort."""
+    (found,) = entry_points(group="pytest11", name="kohort")
+    assert found.load() is testing
+
+
+def test_the_examples_of_the_docs_pass(inner):
+    """Everything that docs/testing.md shows can be copied."""
+    inner("\n".join(blocks("docs/testing.md", "python"))).assert_outcomes(passed=3)
+
+
+def test_it_can_be_left_out(inner):
+    """Without it a fixture of it is not there, and nothing else changes."""
+    text = "def test_plain():\n    pass\n\n\ndef test_ours(synthetic_learners):\n    pass\n"
+    inner(text, "-p", "no:kohort").assert_outcomes(passed=1, errors=1)
+
+
+def test_whoever_only_has_it_installed_pays_nothing():
+    """Loading it imports none of the heavy libraries, and no room of kohort but itself."""
+    code = "import sys, pytest; before = set(sys.modules); import pipelines.testing\n"
+    code += "print(*sorted(set(sys.modules) - before))"
+    ran = subprocess.run(
+        [sys.executable, "-c", code],
+        check=True,
+        capture_output=True,
+        text=True,
+        cwd=Path(__file__).resolve().parents[2],
+    )
+    new = set(ran.stdout.split())
+    assert "pipelines.testing" in new
+    assert {name for name in new if name.startswith("pipelines")} == {
+        "pipelines",
+        "pipelines.testing",
+    }
+    assert not {name.partition(".")[0] for name in new} & OTHERS
+
+
+def test_fixtures_are_for_who_asks():
+    """None is used without being asked for."""
+    for fixture in (testing.synthetic_learners, testing.synthetic_workspace):
+        assert not fixture._fixture_function_marker.autouse
+
+
+def test_the_same_arguments_give_the_same_tables(synthetic_learners):
+    """And another seed gives others."""
+    first, again = (
+        synthetic_learners(30, 2, seed=4),
+        synthetic_learners(number=30, courses=2, seed=4),
+    )
+    assert first.keys() == again.keys()
+    assert all(first[name].equals(again[name]) for name in first)
+    assert not first["users"].equals(synthetic_learners(30, 2, seed=5)["users"])
+
+
+def test_workspaces_of_one_test_are_apart(synthetic_workspace, monkeypatch):
+    """Each has its own folder, source and registry; where a test acts as somebody is no matter."""
+    monkeypatch.setenv("KOHORT_AS", "somebody@else.example")
+    one, other = synthetic_workspace(20), synthetic_workspace(25, preset="oulad")
+    assert one.root != other.root
+    checked = [each.run("source", "check", each.source) for each in (one, other)]
+    assert [result.exit_code for result in checked] == [0, 0]
+    assert "20 rows" in checked[0].output
+    assert "studentInfo" in checked[1].output
+    assert one.run("rights", "import", "--all-in", one.source).exit_code == 2
