@@ -1,9 +1,8 @@
-"""What synthetic learners do in a course: start items, complete some, pass or not, pay or not.
+"""What synthetic learners do in a course: never come, look around, explore, or pass.
 
-Simple on purpose, and kinder than reality: in every course 30-40% never start, and 27-40% pass
-(real MOOCs: a median of 12.6% complete), so that in a course of some size no passing state is held
-by more than about three quarters of the enrolled and an extract with a maximum share can be
-demonstrated. Nothing here depends on who the learner is.
+Nothing here depends on who the learner is. How far those come who only look around follows the
+shares of a preset by week, whose hazard is a bathtub's: many leave early, few in the middle, and
+more near the end.
 """
 
 from dataclasses import dataclass
@@ -12,187 +11,246 @@ from typing import Final
 import numpy as np
 import polars as pl
 
-from synth.catalogue import Catalogue, timestamps
-
-NOT_PASSED, PASSED, VERIFIED_PASSED, NOT_PASSABLE = range(4)
-STARTED, COMPLETED = 1, 2
-
-PASSING_STATES: Final = pl.DataFrame(
-    {
-        "course_passing_state_id": [NOT_PASSED, PASSED, VERIFIED_PASSED, NOT_PASSABLE],
-        "course_passing_state_desc": ["not passed", "passed", "verified passed", "not passable"],
-    },
-    schema_overrides={"course_passing_state_id": pl.Int32},
+from synth.catalogue import Catalogue
+from synth.catalogue_tables import (
+    COMPLETED,
+    NOT_PASSABLE,
+    NOT_PASSED,
+    PASSED,
+    STARTED,
+    VERIFIED_PASSED,
 )
-PROGRESS_STATES: Final = pl.DataFrame(
-    {
-        "course_progress_state_type_id": [STARTED, COMPLETED],
-        "course_progress_state_type_desc": ["started", "completed"],
-    },
-    schema_overrides={"course_progress_state_type_id": pl.Int32},
-)
+from synth.columns import DAY, Floats, Ints, Mask, constant, offsets, picked, timestamps
+from synth.coursera_preset import Activity, Outcomes
+from synth.enrolling import Enrolments
+from synth.people import LEARNER, Learners
 
-_DAY: Final = 86_400
+__all__ = [
+    "ABSENT", "CERTIFIED", "COMPLETED", "EXPLORED", "NOT_PASSABLE", "NOT_PASSED", "PASSED",
+    "STARTED", "VERIFIED_PASSED", "VIEWED", "Log", "behave", "fates", "progress",
+]  # fmt: skip
+
+ABSENT, VIEWED, EXPLORED, CERTIFIED = range(4)
+"""What becomes of an enrolment."""
+
+_EVERYWHERE: Final = np.int64(1_000_000)
+_LONGEST_SITTING: Final = 8 * 3_600
+_HABIT: Final = 1.5 * 3_600
+"""By how many seconds the hour of the day differs from one day to another."""
 
 
 @dataclass(frozen=True, slots=True)
-class Enrolments:
-    """Who enrolled where and when; arrays of one length, one entry a learner and course.
+class Log:
+    """Items that were started, by enrolment and in the order of time.
 
     Attributes:
-        users: row numbers in the table of users.
-        courses: row numbers in the table of courses.
-        starts: seconds since 1970.
+        entry: row number of the enrolment.
+        item: row number of the item.
+        started: seconds since 1970.
+        completed: the moment when it was, or would have been.
+        done: whether it was completed.
+        active: row numbers of the enrolments in the log.
+        first: where each of these starts in the log.
+        begins: the first moment of each of these.
+        ends: the last moment of each of these.
     """
 
-    users: np.ndarray
-    courses: np.ndarray
-    starts: np.ndarray
+    entry: Ints
+    item: Ints
+    started: Ints
+    completed: Ints
+    done: Mask
+    active: Ints
+    first: Ints
+    begins: Ints
+    ends: Ints
 
 
-@dataclass(frozen=True, slots=True)
-class Behaviour:
-    """The tables that follow from enrolments, and for each enrolment whether it was passed."""
-
-    progress: pl.DataFrame
-    grades: pl.DataFrame
-    payments: pl.DataFrame
-    passed: np.ndarray
-
-
-def behave(
-    enrolments: Enrolments,
-    catalogue: Catalogue,
-    *,
-    users: pl.Series,
-    learner: str,
-    rng: np.random.Generator,
-) -> Behaviour:
-    """Let learners work through the courses they enrolled in.
+def fates(
+    enrolments: Enrolments, catalogue: Catalogue, preset: Outcomes, rng: np.random.Generator
+) -> Ints:
+    """What becomes of each enrolment; courses differ, the shares of all enrolments are given.
 
     Args:
         enrolments: who is where.
         catalogue: the courses.
-        users: the ids that `enrolments.users` counts.
-        learner: the name of the learner-key column.
+        preset: the shares.
         rng: where chance comes from.
     """
-    courses, size = len(catalogue.launches), len(enrolments.users)
-    absent = rng.uniform(0.30, 0.40, courses)[enrolments.courses]
-    passing = rng.uniform(0.27, 0.40, courses)[enrolments.courses]
-    fate = rng.random(size)
-    passed = (absent <= fate) & (fate < absent + passing)
-    pays = rng.random(size) < np.where(passed, 0.3, 0.05)
-    share = np.where(passed, rng.beta(20, 1.5, size), rng.beta(0.8, 2.5, size))
-    keys = pl.DataFrame(
-        {
-            "course_id": catalogue.courses["course_id"].gather(enrolments.courses),
-            learner: users.gather(enrolments.users),
-        }
-    )
-    active = fate >= absent
-    log = _log(enrolments, catalogue, active=active, passed=passed, share=share, rng=rng)
-    items = catalogue.items["course_item_id"].gather(log["item"])
-    progress = keys[log["entry"]].with_columns(
-        items.alias("course_item_id"),
-        log["state"].alias("course_progress_state_type_id"),
-        timestamps(log["second"].to_numpy()).alias("course_progress_ts"),
-    )
-    ends = log.group_by("entry").agg(pl.col("second").max()).sort("entry")
-    graded = catalogue.graded_counts[enrolments.courses[active]]
-    grades = keys.filter(pl.Series(active)).with_columns(
-        _grades(
-            passed=passed[active],
-            pays=pays[active],
-            share=share[active],
-            graded=graded,
-            ends=ends["second"],
-            rng=rng,
-        )
-    )
-    return Behaviour(
-        progress=progress.select(
-            "course_id",
-            "course_item_id",
-            learner,
-            "course_progress_state_type_id",
-            "course_progress_ts",
-        ),
-        grades=grades,
-        payments=_payments(keys.filter(pl.Series(pays)).select(learner, "course_id"), rng),
-        passed=passed,
-    )
+    absent, certified = _by_course(catalogue, preset)
+    chance = rng.random(len(enrolments))
+    passes = 1 - certified[enrolments.courses]
+    explores = passes - preset.explored.value
+    found = np.full(len(enrolments), VIEWED)
+    found[chance >= explores] = EXPLORED
+    found[chance >= passes] = CERTIFIED
+    found[chance < absent[enrolments.courses]] = ABSENT
+    return found
 
 
-def _log(
+def behave(
     enrolments: Enrolments,
+    fate: Ints,
     catalogue: Catalogue,
     *,
-    active: np.ndarray,
-    passed: np.ndarray,
-    share: np.ndarray,
+    outcomes: Outcomes,
+    activity: Activity,
     rng: np.random.Generator,
-) -> pl.DataFrame:
-    """Columns entry (of `enrolments`), item (of the items table), state, second.
+) -> Log:
+    """Let learners work through the courses they enrolled in.
 
-    Items are started in their order, spread over some weeks; most are completed within hours.
+    Args:
+        enrolments: who is where.
+        fate: what becomes of them.
+        catalogue: the courses.
+        outcomes: which items they start.
+        activity: and when.
+        rng: where chance comes from.
     """
-    available = catalogue.item_counts[enrolments.courses]
-    touched = np.clip(np.rint(share * available), 1, available).astype(np.int64) * active
-    days = np.where(passed, rng.uniform(24, 90, len(touched)), touched * rng.uniform(0.3, 3.0))
-    delay = rng.exponential(3 * _DAY, len(touched))
-    entry = np.repeat(np.arange(len(touched)), touched)
-    place = np.arange(len(entry)) - np.repeat(np.cumsum(touched) - touched, touched)
-    when = (place + rng.random(len(entry))) / touched[entry]
-    started = enrolments.starts[entry] + delay[entry] + when * days[entry] * _DAY
-    log = pl.DataFrame(
+    active = np.flatnonzero(fate != ABSENT)
+    owner, item = _touched(enrolments.courses[active], fate[active], catalogue, outcomes, rng)
+    counts = np.bincount(owner, minlength=len(active))
+    first = offsets(counts)
+    gaps = _gaps(owner, fate[active], activity, rng)
+    gaps[first] = rng.exponential(activity.entry_days.value * DAY, len(active))
+    since = np.cumsum(gaps)
+    since -= (since[first] - gaps[first])[owner]
+    started = enrolments.starts[active][owner] + since.astype(np.int64)
+    minutes = 1 + activity.completion_minutes.value * rng.standard_exponential(len(owner))
+    done = rng.random(len(owner), dtype=np.float32) < outcomes.completed.value
+    done |= fate[active][owner] == CERTIFIED
+    completed = started + (60 * minutes).astype(np.int64)
+    last = np.where(done, completed, started)
+    return Log(
+        entry=active[owner],
+        item=item,
+        started=started,
+        completed=completed,
+        done=done,
+        active=active,
+        first=first,
+        begins=started[first],
+        ends=np.maximum.reduceat(last, first) if len(first) else first,
+    )
+
+
+def progress(
+    log: Log, enrolments: Enrolments, learners: Learners, catalogue: Catalogue
+) -> pl.DataFrame:
+    """The table `course_progress`: what was started, then what was completed."""
+    done = np.flatnonzero(log.done)
+    entry, item = (np.concatenate([a, a[done]]) for a in (log.entry, log.item))
+    states = [
+        constant(STARTED, len(log.entry), pl.Int32()),
+        constant(COMPLETED, len(done), pl.Int32()),
+    ]
+    return pl.DataFrame(
         {
-            "entry": entry,
-            "item": catalogue.first_item[enrolments.courses[entry]] + place,
-            "state": np.full(len(entry), STARTED, dtype=np.int32),
-            "second": started.astype(np.int64),
+            "course_id": picked(catalogue.ids, enrolments.courses[entry]),
+            "course_item_id": picked(catalogue.items.ids, item),
+            LEARNER: picked(learners.ids, enrolments.users[entry]),
+            "course_progress_state_type_id": pl.concat(states),
+            "course_progress_ts": timestamps(np.concatenate([log.started, log.completed[done]])),
         }
     )
-    minutes = 1 + rng.exponential(40, len(entry))
-    completed = log.with_columns(
-        pl.lit(COMPLETED, pl.Int32).alias("state"),
-        pl.col("second") + pl.Series((minutes * 60).astype(np.int64)),
-    ).filter(pl.Series(passed[entry] | (rng.random(len(entry)) < 0.85)))
-    return pl.concat([log, completed])
 
 
-def _grades(
-    *,
-    passed: np.ndarray,
-    pays: np.ndarray,
-    share: np.ndarray,
-    graded: np.ndarray,
-    ends: pl.Series,
-    rng: np.random.Generator,
-) -> list[pl.Series]:
-    """The columns of `course_grades` after its keys; all arrays by active enrolment."""
-    size = len(passed)
-    failing = np.where(rng.random(size) < 0.4, 0.0, 0.78 * rng.beta(1.2, 1.5, size))
-    grade = np.where(passed, 0.8 + 0.2 * rng.beta(4, 2, size), failing)
-    state = np.where(passed, np.where(pays, VERIFIED_PASSED, PASSED), NOT_PASSED)
-    items = np.where(passed, graded, np.floor(share * graded)).astype(np.int32)
-    verified_grade = pl.Series("course_grade_verified", np.where(pays, grade, np.nan).round(4))
-    return [
-        timestamps(ends.to_numpy() + rng.integers(0, 2 * _DAY, size)).alias("course_grade_ts"),
-        pl.Series("course_passing_state_id", state.astype(np.int32)),
-        pl.Series("course_grade_overall_passed_items", items),
-        pl.Series("course_grade_overall", grade.round(4)),
-        pl.Series("course_grade_verified_passed_items", items).set(pl.Series(~pays), None),
-        verified_grade.fill_nan(None),
-    ]
-
-
-def _payments(keys: pl.DataFrame, rng: np.random.Generator) -> pl.DataFrame:
-    """How those who met the payment condition did so: by card, by aid, or by their group."""
-    way = pl.Series(rng.choice(3, size=keys.height, p=[0.7, 0.2, 0.1]))
-    return keys.with_columns(
-        pl.lit(value=True).alias("met_payment_condition"),
-        (way == 0).alias("was_payment"),
-        (way == 1).alias("was_finaid_grant"),
-        (way == 2).alias("was_group_sponsored"),
+def _by_course(catalogue: Catalogue, preset: Outcomes) -> tuple[Floats, Floats]:
+    """The shares that never come, and that pass, by course."""
+    length = catalogue.item_counts / catalogue.item_counts.mean()
+    absent = _spread(preset.absent.value, preset.absent_sd.value, catalogue.deviates[0], catalogue)
+    certified = _spread(
+        preset.certified.value,
+        preset.certified_sd.value,
+        catalogue.deviates[1],
+        catalogue,
+        length ** (-preset.length_slope.value),
     )
+    room = 1 - preset.explored.value
+    absent = np.minimum(absent, 0.9 * room)
+    return absent, np.minimum(certified, 0.9 * (room - absent))
+
+
+def _spread(
+    mean: float, sd: float, deviates: Floats, catalogue: Catalogue, factor: Floats | float = 1.0
+) -> Floats:
+    """A share by course, lognormal about a mean over all enrolments."""
+    factors = np.exp(sd * deviates) * factor
+    spread: Floats = mean * factors / (factors * catalogue.popularity).sum()
+    return spread
+
+
+def _touched(
+    courses: Ints, fate: Ints, catalogue: Catalogue, preset: Outcomes, rng: np.random.Generator
+) -> tuple[Ints, Ints]:
+    """Which items each active enrolment starts: row numbers of both."""
+    counts = catalogue.item_counts[courses]
+    owner = np.repeat(np.arange(len(courses), dtype=np.int32), counts)
+    item = np.arange(len(owner)) + (catalogue.first_item[courses] - offsets(counts))[owner]
+    chances = _chances(catalogue, preset)
+    # The first item opens the course: whoever comes starts it, however far he comes then.
+    module = np.where(catalogue.items.place == 0, -1, catalogue.items.module)
+    chance = chances.ravel()[((fate - VIEWED) * chances.shape[1])[owner] + item]
+    starts = rng.random(len(owner), dtype=np.float32) < chance
+    starts &= module[item] <= _reach(fate, preset, rng)[owner]
+    places = np.flatnonzero(starts)
+    owner, item = owner[places].astype(np.int64), item[places]
+    # Whoever views less than half starts less than half.
+    rank = np.arange(len(owner)) - offsets(np.bincount(owner, minlength=len(courses)))[owner]
+    limit = np.where(fate == VIEWED, (counts - 1) // 2, counts)
+    within = rank < limit[owner]
+    return owner[within], item[within]
+
+
+def _chances(catalogue: Catalogue, preset: Outcomes) -> np.ndarray:
+    """How likely an item is started, by fate: of those who come as far as its module."""
+    items = catalogue.items
+    opening = items.opening | (items.place == 0)
+    viewed = np.where(opening, 1.0, preset.further_items.value)
+    first_half = 2 * items.place < catalogue.item_counts[items.course]
+    explored = np.where(first_half | opening, 1.0, preset.explored_further.value)
+    explored[items.final] = 0.0
+    certified = np.where(items.graded | opening, 1.0, preset.certified_items.value)
+    return np.stack([viewed, explored, certified]).astype(np.float32)
+
+
+def _reach(fate: Ints, preset: Outcomes, rng: np.random.Generator) -> Ints:
+    """The last module that each comes to; -1: none beyond the first item."""
+    weekly = np.array(preset.weekly_video.value)
+    shares = (weekly - preset.explored.value - preset.certified.value) / preset.viewed
+    # Ascending, for the search: how many of the shares lie above the chance.
+    came = len(shares) - np.searchsorted(shares[::-1], rng.random(len(fate)), side="right")
+    everywhere = (fate != VIEWED) | (came == len(shares))
+    return np.where(everywhere, _EVERYWHERE, came - 1)
+
+
+def _gaps(owner: Ints, fate: Ints, preset: Activity, rng: np.random.Generator) -> Floats:
+    """Seconds from each item to the next: within a day, or after whole days at about that hour."""
+    size = len(owner)
+    shares = np.array(
+        [
+            preset.viewed_next_day.value,
+            preset.explored_next_day.value,
+            preset.certified_next_day.value,
+        ]
+    )
+    later = rng.random(size, dtype=np.float32) < shares[fate - VIEWED][owner]
+    days, within = np.flatnonzero(later), np.flatnonzero(~later)
+    gaps = np.empty(size)
+    shortest = preset.shortest_gap_minutes.value * 60
+    gaps[within] = shortest * _power_law(
+        len(within), preset.session_gap_exponent.value, _LONGEST_SITTING / shortest, rng
+    )
+    number = np.floor(
+        _power_law(len(days), preset.gap_exponent.value, preset.longest_gap_days.value + 1, rng)
+    )
+    habit = _HABIT * rng.standard_normal(len(days))
+    gaps[days] = np.maximum(number * DAY + habit, DAY / 2)
+    return gaps
+
+
+def _power_law(size: int, exponent: float, most: float, rng: np.random.Generator) -> Floats:
+    """Values from 1 to below `most` whose density falls with this exponent."""
+    beyond = most ** (1 - exponent)
+    drawn: Floats = (1 - rng.random(size) * (1 - beyond)) ** (-1 / (exponent - 1))
+    return drawn

@@ -1,162 +1,279 @@
-"""Synthetic courses and their items, in the shape of the Coursera export."""
+"""Synthetic courses: what they are made of, when they run, and how popular they are."""
 
-import base64
-import re
-from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Final
 
 import numpy as np
 import polars as pl
 
-from synth.pools import LEVELS, draw, phrases
+from synth.columns import DAY, Floats, Ints, Mask, long_ids, offsets, short_ids
+from synth.coursera_preset import Courses
 
 FIRST_LAUNCH: Final = 1_451_606_400  # 2016-01-01 UTC
 LAST_LAUNCH: Final = 1_577_836_800  # 2020-01-01 UTC
+LAST_SESSION: Final = 1_735_689_600  # 2025-01-01 UTC
 
-_COURSE_ID_BYTES: Final = 16  # 22 characters of URL-safe base64
-_ITEM_ID_LENGTH: Final = 5
-_ALPHABET: Final = np.frombuffer(
-    b"0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz", dtype=np.uint8
-)
-_FEWEST_ITEMS: Final = 12
-_MOST_ITEMS: Final = 60
-_ITEMS_A_LESSON: Final = 4
-_GRADED_EVERY: Final = 8
-_LECTURE, _SUPPLEMENT, _EXAM = 1, 3, 7  # course_item_type_id
-_POOL: Final = 2_000
+LECTURE, READING, QUIZ, PEER_REVIEW = 1, 3, 7, 8
+"""`course_item_type_id`."""
+
+_LEAST_MODULE: Final = 4
+"""Items that a module has at least, so that there is a video in each beside its quiz."""
+_LESSON: Final = 4
+_SPECIALIZATION: Final = 4
+
+
+@dataclass(frozen=True, slots=True)
+class Items:
+    """What courses are made of, course by course and in the order they are taken.
+
+    Attributes:
+        ids: unique among all.
+        course: row number of the course.
+        place: in its course, from 0.
+        module: of its course, from 0.
+        order: in its lesson, from 0.
+        lesson: where its lesson starts in these arrays: a lesson is named by its first item.
+        kind: one of `LECTURE`, `READING`, `QUIZ`, `PEER_REVIEW`; the last two are graded.
+        opening: whether it is the first video of its module.
+        final: whether it is the last of its course, which is graded.
+    """
+
+    ids: pl.Series
+    course: Ints
+    place: Ints
+    module: Ints
+    order: Ints
+    lesson: Ints
+    kind: Ints
+    opening: Mask
+    final: Mask
+
+    @property
+    def graded(self) -> Mask:
+        """Whether it is graded, and must be passed in order to pass the course."""
+        return self.kind >= QUIZ
 
 
 @dataclass(frozen=True, slots=True)
 class Catalogue:
-    """Courses and items; arrays are by course, in the order of `courses`.
+    """Courses; arrays are by course unless they say otherwise.
 
     Attributes:
-        courses: the table `courses`.
-        items: the table `course_items`, course by course and in the order they are taken.
+        ids: of the courses, the most popular first.
         launches: seconds since 1970.
-        first_item: where the course's items start in `items`.
-        item_counts: how many items it has.
-        graded_counts: how many of them are graded.
+        categories: the subject, from 0.
+        items: of all courses.
+        first_item: where the course's items start.
+        item_counts: how many it has.
+        modules: ids, course by course.
+        first_module: where the course's modules start.
+        module_counts: how many it has; so many of its items are graded.
+        peer_item: which item peers review; -1 where none is.
+        assignments: ids of peer assignments; those of courses without one are not used.
+        branches: ids, course by course: of a course's first branch, the id of the course.
+        first_branch: where the course's branches start.
+        branch_counts: one or two.
+        second_launches: when a second branch replaces the first; seconds since 1970.
+        sessions: ids, course by course.
+        first_session: where the course's sessions start.
+        session_counts: how many it has.
+        session_seconds: a session starts every so many seconds from the launch on.
+        specializations: ids.
+        specialization: row number of the course's specialization, whose courses are of one subject.
+        deviates: standard normal, two rows: by how much a course differs from others.
+        chances: the popularity of the courses, summed up to and including each of them.
+        by_category: row numbers, category by category.
+        category_chances: as `chances`, in the order of `by_category`.
     """
 
-    courses: pl.DataFrame
-    items: pl.DataFrame
-    launches: np.ndarray
-    first_item: np.ndarray
-    item_counts: np.ndarray
-    graded_counts: np.ndarray
+    ids: pl.Series
+    launches: Ints
+    categories: Ints
+    items: Items
+    first_item: Ints
+    item_counts: Ints
+    modules: pl.Series
+    first_module: Ints
+    module_counts: Ints
+    peer_item: Ints
+    assignments: pl.Series
+    branches: pl.Series
+    first_branch: Ints
+    branch_counts: Ints
+    second_launches: Ints
+    sessions: pl.Series
+    first_session: Ints
+    session_counts: Ints
+    session_seconds: int
+    specializations: pl.Series
+    specialization: Ints
+    deviates: Floats
+    chances: Floats
+    by_category: Ints
+    category_chances: Floats
+
+    def __len__(self) -> int:
+        return len(self.launches)
+
+    @property
+    def popularity(self) -> Floats:
+        """The share of draws that fall on each course."""
+        return np.diff(self.chances, prepend=0.0)
+
+    def drawn(self, chance: Floats) -> Ints:
+        """Courses by their popularity, of uniform numbers below 1."""
+        return _drawn(self.chances, chance)
+
+    def drawn_within(self, categories: Ints, chance: Floats) -> Ints:
+        """The same among the courses of a category."""
+        ordered = self.categories[self.by_category]
+        first = np.searchsorted(ordered, categories, side="left")
+        last = np.searchsorted(ordered, categories, side="right") - 1
+        below = np.concatenate([[0.0], self.category_chances])[first]
+        found = _drawn(
+            self.category_chances, below + chance * (self.category_chances[last] - below)
+        )
+        # Rounding may lead a hair's breadth beyond the category.
+        return self.by_category[np.clip(found, first, last)]
+
+    def sessions_at(self, courses: Ints, seconds: Ints) -> Ints:
+        """The session, counted within its course, that one who enrols at that moment comes into.
+
+        The running one in its first week, else the next.
+        """
+        since = seconds - self.launches[courses] - 7 * DAY
+        number = -(-since // self.session_seconds)
+        return np.clip(number, 0, self.session_counts[courses] - 1)
+
+    def session_length(self, courses: Ints) -> Ints:
+        """For how many seconds a session of the course runs: a week a module."""
+        return self.module_counts[courses] * 7 * DAY
+
+    def branches_of(self, courses: Ints, sessions: Ints) -> Ints:
+        """The branch that such a session shows, counted among all branches."""
+        begins = self.launches[courses] + sessions * self.session_seconds
+        second = (self.branch_counts[courses] > 1) & (begins >= self.second_launches[courses])
+        return self.first_branch[courses] + second
 
 
-def make_catalogue(courses: int, *, rng: np.random.Generator, seed: int) -> Catalogue:
-    """Make courses and their items.
+def make_catalogue(courses: int, preset: Courses, *, rng: np.random.Generator) -> Catalogue:
+    """Make courses.
 
     Args:
         courses: how many.
+        preset: what they are like.
         rng: where chance comes from.
-        seed: of the pools of text.
     """
-    ids = [_course_id(rng) for _ in range(courses)]
+    ids = long_ids(courses, rng)
     launches = rng.integers(FIRST_LAUNCH, LAST_LAUNCH, courses)
-    counts = rng.integers(_FEWEST_ITEMS, _MOST_ITEMS + 1, courses)
-    first = np.concatenate([[0], np.cumsum(counts)[:-1]])
-    place = np.arange(counts.sum()) - np.repeat(first, counts)
-    graded = place % _GRADED_EVERY == _GRADED_EVERY - 1
-    pool = phrases(_POOL, seed=seed)
-    course_ids = pl.Series(ids).gather(np.repeat(np.arange(courses), counts))
+    counts = rng.integers(preset.fewest_items.value, preset.most_items.value + 1, courses)
+    modules = np.minimum(
+        rng.integers(preset.fewest_modules.value, preset.most_modules.value + 1, courses),
+        counts // _LEAST_MODULE,
+    )
+    reviewed = rng.random(courses) < preset.peer_reviewed.value
+    items, peer_item = _items(counts, modules, reviewed, preset.lectures.value, rng)
+    twice = rng.random(courses) < preset.new_versions.value
+    first_branch = offsets(1 + twice)
+    branches = np.repeat(np.arange(courses), 1 + twice)
+    original = np.zeros(len(branches), dtype=np.bool_)
+    original[first_branch] = True
+    period = preset.session_days.value * DAY
+    sessions = -(-(LAST_SESSION - launches) // period)
+    categories = rng.integers(0, preset.categories.value, courses)
+    by_category = np.argsort(categories, kind="stable")
+    specialization = _specialization(categories, by_category)
+    popularity = 1 / np.arange(1, courses + 1) ** preset.popularity.value
+    popularity /= popularity.sum()
     return Catalogue(
-        courses=_courses(ids, launches, pool, rng),
-        items=_items(course_ids, place, graded, pool, rng),
+        ids=ids,
         launches=launches,
-        first_item=first,
+        categories=categories,
+        items=items,
+        first_item=offsets(counts),
         item_counts=counts,
-        graded_counts=counts // _GRADED_EVERY,
+        modules=short_ids(int(modules.sum()), rng),
+        first_module=offsets(modules),
+        module_counts=modules,
+        peer_item=peer_item,
+        assignments=long_ids(courses, rng) + "@1",
+        branches=ids.gather(branches).zip_with(pl.Series(original), long_ids(len(branches), rng)),
+        first_branch=first_branch,
+        branch_counts=1 + twice,
+        second_launches=launches + rng.integers(365 * DAY, 3 * 365 * DAY, courses),
+        sessions=long_ids(int(sessions.sum()), rng),
+        first_session=offsets(sessions),
+        session_counts=sessions,
+        session_seconds=period,
+        specializations=long_ids(int(specialization.max()) + 1, rng),
+        specialization=specialization,
+        deviates=rng.standard_normal((2, courses)),
+        chances=np.cumsum(popularity),
+        by_category=by_category,
+        category_chances=np.cumsum(popularity[by_category]),
     )
 
 
-def timestamps(seconds: np.ndarray) -> pl.Series:
-    """Seconds since 1970 as naive UTC timestamps, as the export has them."""
-    return pl.from_epoch(pl.Series(seconds.astype(np.int64)), time_unit="s").cast(pl.Datetime("us"))
-
-
-def texts(characters: np.ndarray) -> pl.Series:
-    """Rows of ASCII codes as texts."""
-    width = characters.shape[1]
-    return pl.Series(np.ascontiguousarray(characters).view(f"S{width}").ravel().astype(str))
-
-
-def _course_id(rng: np.random.Generator) -> str:
-    return base64.urlsafe_b64encode(rng.bytes(_COURSE_ID_BYTES)).decode().rstrip("=")
-
-
-def _courses(
-    ids: list[str], launches: np.ndarray, pool: Sequence[str], rng: np.random.Generator
-) -> pl.DataFrame:
-    names = [pool[code] for code in rng.integers(0, len(pool), len(ids))]
-    slugs = [f"{re.sub('[^a-z]+', '-', name.lower())}-{n}" for n, name in enumerate(names)]
-    launched = timestamps(launches)
-    text, timestamp = pl.String(), pl.Datetime("us")
-    return pl.DataFrame(
-        {
-            "course_id": ids,
-            "course_slug": slugs,
-            "course_name": names,
-            "course_launch_ts": launched,
-            "course_update_ts": timestamps(launches + rng.integers(0, 10_000_000, len(ids))),
-            "course_desc": [f"A course on {name.lower()}." for name in names],
-            "course_level": draw(rng, LEVELS, len(ids)),
-        }
-    ).select(
-        "course_id", "course_slug", "course_name", "course_launch_ts", "course_update_ts",
-        pl.lit(value=False).alias("course_deleted"),
-        pl.lit(value=True).alias("course_graded"),
-        "course_desc",
-        pl.lit(value=False).alias("course_restricted"),
-        pl.col("course_launch_ts").alias("course_verification_enabled_at_ts"),
-        pl.lit(None, text).alias("primary_translation_equivalent_course"),
-        pl.lit(None, timestamp).alias("course_preenrollment_ts"),
-        pl.lit(None, text).alias("estimated_work_load"),
-        pl.lit(None, timestamp).alias("sessions_enabled_at"),
-        pl.lit(None, text).alias("course_promo_photo_s3_bucket"),
-        pl.lit(None, text).alias("course_promo_photo_s3_key"),
-        "course_level",
-        pl.lit(None, text).alias("course_planned_launch_date"),
-        pl.lit(None, text).alias("course_header_image_bucket"),
-        pl.lit(None, text).alias("course_header_image_key"),
-        pl.lit("standardCourse").alias("course_type"),
-        pl.lit(value=False).alias("course_is_limited_to_enterprise"),
-    )  # fmt: skip
+def _drawn(chances: Floats, chance: Floats) -> Ints:
+    found = np.searchsorted(chances, chance * chances[-1], side="right")
+    return np.minimum(found, len(chances) - 1)
 
 
 def _items(
-    courses: pl.Series,
-    place: np.ndarray,
-    graded: np.ndarray,
-    pool: Sequence[str],
-    rng: np.random.Generator,
-) -> pl.DataFrame:
-    lecture = rng.random(len(place)) < 0.8
-    kinds = np.where(graded, _EXAM, np.where(lecture, _LECTURE, _SUPPLEMENT))
-    names = pl.Series(pool).gather(rng.integers(0, len(pool), len(place)))
-    order = place % _ITEMS_A_LESSON
-    # A lesson is named by the id of its first item: unique within a course, as in the export.
-    ids = _short_ids(len(place), rng)
-    return pl.DataFrame(
-        {
-            "course_id": courses,
-            "course_item_id": ids,
-            "course_lesson_id": ids.gather(np.arange(len(place)) - order),
-            "course_item_order": order.astype(np.int32),
-            "course_item_type_id": kinds.astype(np.int32),
-            "course_item_name": names,
-            "course_item_optional": ~graded,
-        }
+    counts: Ints, modules: Ints, reviewed: Mask, lectures: float, rng: np.random.Generator
+) -> tuple[Items, Ints]:
+    """The items, and which of them peers review.
+
+    A course starts with a text; each module starts with a video and ends with what is graded.
+    """
+    course = np.repeat(np.arange(len(counts)), counts)
+    place = np.arange(len(course)) - offsets(counts)[course]
+    module = place * modules[course] // counts[course]
+    starts = _changes(course, module)
+    ends = np.append(starts[1:], True)  # noqa: FBT003 - a value, not a switch
+    within = _since(starts)
+    opening = np.roll(starts & (place == 0), 1) | (starts & (place > 0))
+    kind = np.where(rng.random(len(course)) < lectures, LECTURE, READING)
+    kind = np.where(opening, LECTURE, np.where(place == 0, READING, kind))
+    kind = np.where(ends, QUIZ, kind)
+    # In the middle of the course: the final is a quiz.
+    due = ends & reviewed[course] & (module == (modules[course] - 1) // 2)
+    due &= modules[course] > 1
+    kind = np.where(due, PEER_REVIEW, kind)
+    peer_item = np.full(len(counts), -1)
+    peer_item[course[due]] = np.flatnonzero(due)
+    order = within % _LESSON
+    items = Items(
+        ids=short_ids(len(course), rng),
+        course=course,
+        place=place,
+        module=module,
+        order=order,
+        lesson=np.arange(len(course)) - order,
+        kind=kind,
+        opening=opening,
+        final=place == counts[course] - 1,
     )
+    return items, peer_item
 
 
-def _short_ids(count: int, rng: np.random.Generator) -> pl.Series:
-    """Different ids of five letters and digits."""
-    base = len(_ALPHABET)
-    numbers = rng.choice(base**_ITEM_ID_LENGTH, size=count, replace=False)
-    digits = numbers[:, None] // base ** np.arange(_ITEM_ID_LENGTH) % base
-    return texts(_ALPHABET[digits])
+def _changes(*keys: Ints) -> Mask:
+    """Whether a row starts a run of equal keys."""
+    first = np.ones(len(keys[0]), dtype=np.bool_)
+    first[1:] = np.any([key[1:] != key[:-1] for key in keys], axis=0)
+    return first
+
+
+def _since(starts: Mask) -> Ints:
+    """How far back the run of a row starts."""
+    places = np.arange(len(starts))
+    return places - np.maximum.accumulate(np.where(starts, places, 0))
+
+
+def _specialization(categories: Ints, by_category: Ints) -> Ints:
+    """Some courses of one category each."""
+    starts = _changes(categories[by_category])
+    number = np.cumsum(_since(starts) % _SPECIALIZATION == 0) - 1
+    found = np.empty(len(categories), dtype=np.int64)
+    found[by_category] = number
+    return found

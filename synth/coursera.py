@@ -1,41 +1,48 @@
-"""A synthetic world: learners, courses and what they did, in the shape of the Coursera export."""
+"""A platform in the shape of the Coursera export, part by part."""
 
 from collections.abc import Iterator
 from typing import Final
 
 import numpy as np
-import polars as pl
 
-from synth.behaviour import PASSING_STATES, PROGRESS_STATES, Enrolments, behave
-from synth.catalogue import FIRST_LAUNCH, Catalogue, make_catalogue, texts, timestamps
+from synth.behaviour import CERTIFIED, behave, fates, progress
+from synth.catalogue import Catalogue, make_catalogue
+from synth.catalogue_tables import catalogue_tables
 from synth.coursera_preset import CourseraPreset
-from synth.parts import Part
-from synth.pools import (
-    COUNTRIES,
-    DEFAULT_LANGUAGE,
-    EDUCATION,
-    EMPLOYMENT,
-    GENDERS,
-    LANGUAGES,
-    REGIONS,
-    STUDENT,
-    draw,
-)
+from synth.enrolling import enrol, memberships, session_memberships, specialization_enrolments
+from synth.forum import forum
+from synth.grading import grade_items, grade_tables
+from synth.parts import BLOCK, Part
+from synth.peers import peer_reviews
+from synth.people import LEARNER, bridges, learner_key, make_learners, survey
 
-LEARNER: Final = "synth_user_id"
-"""The learner-key column: the export names it after the partner, which is `synth`."""
+__all__ = ["LEARNER", "coursera_parts"]
 
-_LAST_JOIN: Final = 1_672_531_200  # 2023-01-01 UTC
-_DAY: Final = 86_400
-_LONGEST_WAIT: Final = 700 * _DAY
-_ENROLMENTS: Final = np.array([0.80, 0.14, 0.036, *(0.05 / n**2 for n in range(4, 19))])
-"""How many courses a learner enrols in, from 1 to 18, before scaling to one."""
+# Streams of chance. 1 is that of rights, see `synth.permission`. What one table draws changes no
+# other, and a block none that follows it.
+_CATALOGUE: Final = 2
+_PEOPLE, _ENROLLING, _ACTIVITY, _GRADES, _ROLES, _FORUM, _PEERS, _BRIDGES = range(3, 11)
+_NAMES: Final = 11
 
 
 def coursera_parts(
     preset: CourseraPreset, *, learners: int, courses: int, seed: int
 ) -> Iterator[Part]:
-    """Make a world."""
+    """Make a world, part by part; the same arguments give the same parts.
+
+    Referentially sound: whoever stands in a table has a profile, and so have courses and items.
+    Time runs forward: join <= membership <= progress <= grade. Timestamps are naive UTC.
+
+    Args:
+        preset: what it is like.
+        learners: how many accounts, each enrolled in at least one course.
+        courses: how many courses.
+        seed: where chance comes from.
+
+    Raises:
+        ValueError: fewer than one learner or course, or a negative seed; at once, not when the
+            first part is asked for.
+    """
     for name, value, least in (
         ("learners", learners, 1),
         ("courses", courses, 1),
@@ -43,117 +50,79 @@ def coursera_parts(
     ):
         if value < least:
             raise ValueError(f"{name}: expected at least {least}, got {value}")
-    rng = np.random.default_rng(seed)
-    catalogue = make_catalogue(courses, rng=rng, seed=seed)
-    joins = rng.integers(FIRST_LAUNCH, _LAST_JOIN, learners)
-    users = _users(joins, rng)
-    enrolments = _enrolments(joins, catalogue, rng)
-    behaviour = behave(enrolments, catalogue, users=users[LEARNER], learner=LEARNER, rng=rng)
-    yield {
-        "users": users,
-        "courses": catalogue.courses,
-        "course_items": catalogue.items,
-        "course_memberships": _memberships(
-            users=users[LEARNER],
-            joins=joins,
-            enrolments=enrolments,
-            catalogue=catalogue,
-            passed=behaviour.passed,
+    return _parts(preset, learners, courses, seed)
+
+
+def _parts(preset: CourseraPreset, learners: int, courses: int, seed: int) -> Iterator[Part]:
+    catalogue = make_catalogue(courses, preset.courses, rng=_rng(_CATALOGUE, seed, 0))
+    names = catalogue_tables(
+        catalogue,
+        grading=preset.grading,
+        peers=preset.peers,
+        rng=_rng(_NAMES, seed, 0),
+    )
+    for number in range(-(-learners // BLOCK)):
+        size = min(BLOCK, learners - number * BLOCK)
+        block = _block(preset, catalogue, size, seed, number)
+        yield block if number else {**names, **survey(preset.people), **block}
+
+
+def _block(
+    preset: CourseraPreset, catalogue: Catalogue, size: int, seed: int, number: int
+) -> Part:
+    """Everything about the learners of one block. Accounts that teach are among the first."""
+    isolated = preset.ids.value == "isolated"
+    learners = make_learners(
+        size, preset.people, isolated=isolated, rng=_rng(_PEOPLE, seed, number)
+    )
+    enrolments = enrol(learners, catalogue, preset.enrolling, _rng(_ENROLLING, seed, number))
+    rng = _rng(_ACTIVITY, seed, number)
+    fate = fates(enrolments, catalogue, preset.outcomes, rng)
+    log = behave(
+        enrolments, fate, catalogue, outcomes=preset.outcomes, activity=preset.activity, rng=rng
+    )
+    passed = fate == CERTIFIED
+    rng = _rng(_GRADES, seed, number)
+    grades = grade_items(log, fate, catalogue, preset.grading, rng)
+    people = (enrolments, learners, catalogue)
+    graded = grade_tables(grades, log, fate, *people, preset=preset.grading, rng=rng)
+    rng = _rng(_ROLES, seed, number)
+    tables = {
+        "users": learners.users,
+        "course_memberships": memberships(
+            *people,
+            preset.enrolling,
+            passed=passed,
+            instructors=0 if number else max(1, len(catalogue) // 4),
             rng=rng,
         ),
-        "course_progress": behaviour.progress,
-        "course_grades": behaviour.grades,
-        "users_courses__certificate_payments": behaviour.payments,
-        "course_passing_states": PASSING_STATES,
-        "course_progress_state_types": PROGRESS_STATES,
+        "on_demand_session_memberships": session_memberships(*people, preset.enrolling, rng),
+        "users_courses__s12n_enrollments": specialization_enrolments(
+            *people, preset.enrolling, passed=passed, rng=rng
+        ),
+        "course_progress": progress(log, *people),
+        **graded,
+        **forum(
+            log,
+            *people,
+            preset=preset.forum,
+            key=learner_key("discussions", isolated=isolated),
+            rng=_rng(_FORUM, seed, number),
+        ),
+        **peer_reviews(
+            grades,
+            log,
+            *people,
+            preset=preset.peers,
+            key=learner_key("peer_assignments", isolated=isolated),
+            rng=_rng(_PEERS, seed, number),
+        ),
+        "demographics_answers": learners.answers,
     }
+    if isolated:
+        tables |= bridges(learners, enrolments.users, _rng(_BRIDGES, seed, number))
+    return tables
 
 
-def _users(joins: np.ndarray, rng: np.random.Generator) -> pl.DataFrame:
-    size = len(joins)
-    digits = np.frombuffer(rng.bytes(20 * size).hex().encode(), dtype=np.uint8)
-    country = draw(rng, COUNTRIES, size, missing=0.03)
-    language = country.replace_strict(LANGUAGES, default=DEFAULT_LANGUAGE, return_dtype=pl.String)
-    unset = pl.Series([None], dtype=pl.String)
-    return pl.DataFrame(
-        {
-            LEARNER: texts(digits.reshape(size, 40)),
-            "user_join_ts": timestamps(joins),
-            "country_cd": country,
-            "region_cd": draw(rng, REGIONS, size, missing=0.2).zip_with(
-                country.is_not_null(), unset
-            ),
-            "profile_language_cd": language.zip_with(pl.Series(rng.random(size) < 0.3), unset),
-            "browser_language_cd": language.zip_with(pl.Series(rng.random(size) < 0.9), unset),
-            "reported_or_inferred_gender": draw(rng, GENDERS, size, missing=0.27),
-            "employment_status": draw(rng, EMPLOYMENT, size, missing=0.95),
-            "educational_attainment": draw(rng, EDUCATION, size, missing=0.6),
-            "student_status": draw(rng, STUDENT, size, missing=0.93),
-        }
-    )
-
-
-def _enrolments(joins: np.ndarray, catalogue: Catalogue, rng: np.random.Generator) -> Enrolments:
-    """Who enrols where: popularity falls with the rank of a course; a repeated draw is one draw."""
-    courses = len(catalogue.launches)
-    number = 1 + rng.choice(len(_ENROLMENTS), size=len(joins), p=_ENROLMENTS / _ENROLMENTS.sum())
-    users = np.repeat(np.arange(len(joins)), number)
-    popularity = 1 / np.arange(1, courses + 1)
-    drawn = rng.choice(courses, size=len(users), p=popularity / popularity.sum())
-    pairs = np.unique(users * courses + drawn)
-    users, chosen = pairs // courses, pairs % courses
-    wait = np.minimum(rng.exponential(60 * _DAY, len(users)), _LONGEST_WAIT)
-    possible = np.maximum(joins[users], catalogue.launches[chosen])
-    return Enrolments(users, chosen, possible + wait.astype(np.int64))
-
-
-def _memberships(
-    *,
-    users: pl.Series,
-    joins: np.ndarray,
-    enrolments: Enrolments,
-    catalogue: Catalogue,
-    passed: np.ndarray,
-    rng: np.random.Generator,
-) -> pl.DataFrame:
-    """The log of roles, by time: some look first, some leave, a few only look or teach."""
-    size, courses = len(enrolments.users), len(catalogue.launches)
-    everyone = np.arange(size)
-    possible = np.maximum(joins[enrolments.users], catalogue.launches[enrolments.courses])
-    before = possible + (rng.random(size) * (enrolments.starts - possible)).astype(np.int64)
-    after = enrolments.starts + rng.integers(_DAY, 200 * _DAY, size)
-    first = rng.random(size)
-    left = ~passed & (rng.random(size) < 0.15)
-    parts = [
-        _role("LEARNER", everyone, enrolments, enrolments.starts),
-        _role("BROWSER", everyone[first < 0.25], enrolments, before),
-        _role("PRE_ENROLLED_LEARNER", everyone[first > 0.95], enrolments, before),
-        _role("NOT_ENROLLED", everyone[left], enrolments, after),
-    ]
-    for role, number in (("BROWSER", len(joins) // 12), ("INSTRUCTOR", max(1, courses // 4))):
-        who = rng.choice(len(joins), size=min(number, len(joins)), replace=False)
-        where = rng.integers(0, courses, len(who))
-        possible = np.maximum(joins[who], catalogue.launches[where])
-        when = possible + rng.integers(0, 200 * _DAY, len(who))
-        parts.append(_role(role, np.arange(len(who)), Enrolments(who, where, when), when))
-    log = pl.concat(parts).sort("second", "user", "course", "role")
-    return pl.DataFrame(
-        {
-            LEARNER: users.gather(log["user"]),
-            "course_id": catalogue.courses["course_id"].gather(log["course"]),
-            "course_membership_role": log["role"],
-            "course_membership_ts": timestamps(log["second"].to_numpy()),
-        }
-    )
-
-
-def _role(
-    role: str, entries: np.ndarray, enrolments: Enrolments, seconds: np.ndarray
-) -> pl.DataFrame:
-    return pl.DataFrame(
-        {
-            "user": enrolments.users[entries],
-            "course": enrolments.courses[entries],
-            "second": seconds[entries],
-        }
-    ).with_columns(pl.lit(role).alias("role"))
+def _rng(stream: int, seed: int, number: int) -> np.random.Generator:
+    return np.random.default_rng([stream, seed, number])

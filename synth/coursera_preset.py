@@ -158,6 +158,7 @@ class Outcomes(BaseModel):
         further_items: of the modules that they come to, those who view less than half start so
             large a share beside one video.
         explored_further: of the second half of the items, those who explore start so large a share.
+        certified_items: of the items that are not graded, those who pass start so large a share.
         completed: the share of started items that are completed by those who don't pass.
     """
 
@@ -171,6 +172,7 @@ class Outcomes(BaseModel):
     weekly_video: Sourced[Annotated[tuple[Share, ...], Field(min_length=1)]]
     further_items: Sourced[Share]
     explored_further: Sourced[Share]
+    certified_items: Sourced[Share]
     completed: Sourced[Share]
 
     @property

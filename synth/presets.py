@@ -3,10 +3,10 @@
 import importlib.resources
 from collections.abc import Iterator
 from functools import cache
-from typing import Annotated, Any, Final, TypeAlias
+from typing import Final, TypeAlias
 
 import polars as pl
-from pydantic import Field, TypeAdapter, ValidationError
+from pydantic import ValidationError
 
 from schemas.declaration import toml_document
 from schemas.violations import SchemaError, Violation, violations_of

@@ -1,0 +1,121 @@
+"""Work that synthetic learners hand in, and what they say of each other's."""
+
+from typing import Final
+
+import numpy as np
+import polars as pl
+
+from synth.behaviour import Log
+from synth.catalogue import Catalogue
+from synth.catalogue_tables import PEER_SCORE, WAIT_FOR_SCORE
+from synth.columns import DAY, constant, kept, long_ids, picked, timestamps
+from synth.coursera_preset import Peers
+from synth.enrolling import Enrolments
+from synth.grading import ItemGrades
+from synth.parts import Part
+from synth.people import Learners
+from synth.pools import phrases
+
+_MOST_RATING: Final = 5
+
+
+def peer_reviews(
+    grades: ItemGrades,
+    log: Log,
+    enrolments: Enrolments,
+    learners: Learners,
+    catalogue: Catalogue,
+    *,
+    preset: Peers,
+    key: str,
+    rng: np.random.Generator,
+) -> Part:
+    """Submissions to peer-reviewed items, and reviews by others who submitted to the same item.
+
+    Args:
+        grades: of items, some of which peers review.
+        log: who completed them when.
+        enrolments: who is where.
+        learners: of the block: they review each other.
+        catalogue: the courses.
+        preset: how many reviews.
+        key: the learner-key column of the tables.
+        rng: where chance comes from.
+    """
+    entry, item = log.entry[grades.row], log.item[grades.row]
+    row = np.flatnonzero(catalogue.peer_item[enrolments.courses[entry]] == item)
+    row = row[np.argsort(item[row], kind="stable")]
+    entry = entry[row]
+    course, users = enrolments.courses[entry], enrolments.users[entry]
+    created = log.completed[grades.row][row]
+    ids, people = long_ids(len(row), rng), learners.domains["peer_assignments"]
+    no, never = constant(0, len(row), pl.Boolean()), constant(None, len(row), pl.Datetime("us"))
+    pool = pl.Series(phrases())
+    submissions = pl.DataFrame(
+        {
+            "peer_submission_id": ids,
+            "peer_assignment_id": picked(catalogue.assignments, course),
+            key: picked(people, users),
+            "peer_submission_created_ts": timestamps(created),
+            "peer_submission_is_draft": no,
+            "peer_submission_title": picked(pool, rng.integers(0, len(pool), len(row))),
+            "peer_submission_removed_from_public_ts": never,
+            "peer_submission_score_available_ts": timestamps(created + WAIT_FOR_SCORE),
+            "peer_submission_score": (grades.grade[row] * PEER_SCORE).round(1),
+            "peer_submission_is_mentor_graded": no,
+        }
+    )
+    work, reviewer = _pairings(course, preset, rng)
+    # Nobody reviews before his own work is in.
+    later = np.maximum(created[work], created[reviewer])
+    return {
+        "peer_submissions": submissions,
+        "peer_reviews": _reviews(
+            picked(ids, work),
+            picked(people, users[reviewer]).alias(key),
+            later + rng.exponential(2 * DAY, len(work)).astype(np.int64),
+            preset,
+            rng,
+        ),
+    }
+
+
+def _pairings(
+    course: np.ndarray, preset: Peers, rng: np.random.Generator
+) -> tuple[np.ndarray, np.ndarray]:
+    """Whose work is reviewed by whom: each reviews the next few of his course, round and round."""
+    size = len(course)
+    first = np.searchsorted(course, course)
+    count = np.searchsorted(course, course, side="right") - first
+    reviewer = np.repeat(np.arange(size), preset.reviews.value)
+    step = np.tile(np.arange(1, preset.reviews.value + 1), size)
+    does = (step < count[reviewer]) & (rng.random(len(step)) < preset.reviewing.value)
+    reviewer, step = reviewer[does], step[does]
+    place = (reviewer - first[reviewer] + step) % count[reviewer]
+    return first[reviewer] + place, reviewer
+
+
+def _reviews(
+    work: pl.Series,
+    reviewer: pl.Series,
+    seconds: np.ndarray,
+    preset: Peers,
+    rng: np.random.Generator,
+) -> pl.DataFrame:
+    count = len(work)
+    rated = rng.random(count) < preset.rated.value
+    after = timestamps(seconds + rng.integers(DAY, 10 * DAY, count))
+    rating = rng.integers(1, _MOST_RATING + 1, count).astype(np.int32)
+    return pl.DataFrame(
+        {
+            "peer_review_id": long_ids(count, rng),
+            "peer_submission_id": work,
+            reviewer.name: reviewer,
+            "peer_review_created_ts": timestamps(seconds),
+            "peer_review_first_visible_to_submitter_ts": timestamps(seconds + DAY),
+            "peer_review_marked_helpful_ts": kept(after, rated & (rating == _MOST_RATING)),
+            "peer_review_rated_ts": kept(after, rated),
+            "peer_review_rating": kept(pl.Series(rating), rated),
+            "peer_review_is_mentor_review": constant(0, count, pl.Boolean()),
+        }
+    )
