@@ -6,18 +6,11 @@ from dataclasses import dataclass
 from datetime import datetime
 from functools import partial
 from pathlib import Path
-from typing import Final
+from typing import Final, TypeAlias
 
-from pipelines.aggregates.describe import demand_describable
 from pipelines.aggregates.plan import AggregatePlan
-from pipelines.aggregates.planning import make_aggregate_plan
-from pipelines.aggregates.public import public_of
 from pipelines.aggregates.release import make_aggregate
-from pipelines.errors import (
-    KohortError,
-    RegistryError,
-    RequestError,
-)
+from pipelines.errors import KohortError, RegistryError
 from pipelines.extracting import make_extract
 from pipelines.folders import hand_over, refuse_inside, target
 from pipelines.governance.chain import head
@@ -28,20 +21,16 @@ from pipelines.governance.tables import RELEASE_ID_LENGTH
 from pipelines.locks import building as one_at_a_time
 from pipelines.people import Actor, Duty
 from pipelines.permitted import Permitted, permitted
-from pipelines.plan import Plan, make_plan
 from pipelines.publishing import give_again
 from pipelines.reading import Source, ViewedSource, read_source, read_tables, refuse_ids
 from pipelines.recovery import discard_all_ended, recover, surviving
+from pipelines.requested import AnyPlan, plan_request, read_request
 from pipelines.running import Run
 from pipelines.settings import Workspace
-from pipelines.sources import load_family
-from pipelines.verify import AggregateVerification, Verification
+from pipelines.twins.plan import TwinPlan
+from pipelines.verify import AggregateVerification, SyntheticVerification, Verification
 from pipelines.versions import inputs_sha256
 from pipelines.views import LEARNER, occurring
-from schemas.aggregates import authorize_aggregate
-from schemas.policy import authorize
-from schemas.request import AggregateRequest, AnyRequest, parse_request
-from schemas.violations import SchemaError
 
 STEPS: Final = (
     "recover",
@@ -94,6 +83,16 @@ and thus before "draw noise". Staging rows and hashing them, and looking up who 
 reading in the budget's sense: nothing that is told depends on what they say.
 """
 
+TWIN_STEPS: Final = (
+    *AGGREGATE_STEPS[: AGGREGATE_STEPS.index("write")],
+    "invent learners",
+    *AGGREGATE_STEPS[AGGREGATE_STEPS.index("write") :],
+)
+"""The same of a new synthetic twin."""
+
+AnyVerification: TypeAlias = Verification | AggregateVerification | SyntheticVerification
+"""What the checker may say."""
+
 
 @dataclass(frozen=True, slots=True)
 class Built:
@@ -107,7 +106,7 @@ class Built:
 
     package: Path
     steward: Path
-    verification: Verification | AggregateVerification
+    verification: AnyVerification
     release: str
     again: bool
     head: str
@@ -177,6 +176,10 @@ def build(
                 )
             elif isinstance(plan, AggregatePlan):
                 verification, last = make_aggregate(run, plan, source, rights, inputs, seen=seen)
+            elif isinstance(plan, TwinPlan):
+                from pipelines.twins.release import make_twin  # noqa: PLC0415 - heavy
+
+                verification, last = make_twin(run, plan, source, rights, inputs, seen=seen)
             else:
                 assert isinstance(source, ViewedSource)
                 verification, last = make_extract(run, plan, source, rights, inputs, seen=seen)
@@ -195,9 +198,9 @@ def build(
     )
 
 
-def _read(run: Run, plan: Plan | AggregatePlan) -> Source:
+def _read(run: Run, plan: AnyPlan) -> Source:
     """What is read of the source; nothing is made of it yet where a budget must be charged."""
-    if isinstance(plan, AggregatePlan):
+    if isinstance(plan, AggregatePlan | TwinPlan):
         return read_tables(
             plan.request,
             plan.family,
@@ -209,7 +212,7 @@ def _read(run: Run, plan: Plan | AggregatePlan) -> Source:
     return read_source(plan, run.workspace, run.place.staging, progress=run.progress)
 
 
-def _permitted(run: Run, plan: Plan | AggregatePlan, source: Source) -> tuple[Permitted, str]:
+def _permitted(run: Run, plan: AnyPlan, source: Source) -> tuple[Permitted, str]:
     """Whose rows may be used, and the hash of all that the release is made from."""
     everybody = occurring(source.tables, plan)
     refuse_ids(plan.request, everybody[LEARNER], source.people)
@@ -225,71 +228,10 @@ def _permitted(run: Run, plan: Plan | AggregatePlan, source: Source) -> tuple[Pe
     return rights, inputs
 
 
-def _refuse_taken_back(run: Run, plan: Plan | AggregatePlan) -> None:
+def _refuse_taken_back(run: Run, plan: AnyPlan) -> None:
     """Refuse a request that is approved no longer, or otherwise than when the build began."""
     if approved(run.registry, plan.request, run.workspace.policy) != run.approval:
         raise RegistryError(
             "something changed during the build (request.approve); nothing is released; run it "
             "again"
         )
-
-
-def read_request(text: str) -> AnyRequest:
-    """Read a request.
-
-    Raises:
-        RequestError: it breaks its schema; the message lists every violation.
-    """
-    try:
-        return parse_request(text, subject="request")
-    except SchemaError as error:
-        raise RequestError(str(error)) from None
-
-
-def plan_request(
-    request: AnyRequest,
-    workspace: Workspace,
-    *,
-    waived: frozenset[str] = frozenset(),
-) -> Plan | AggregatePlan:
-    """Authorize a request and decide what its build does; reads no learner's row.
-
-    Args:
-        request: what is asked.
-        workspace: its sources, policy and catalogues.
-        waived: the sensitive columns that an approval leaves without a bound.
-
-    Raises:
-        RequestError: the policy refuses it; the message lists every violation.
-        SettingsError: the workspace has no such source, or a catalogue can't be read.
-    """
-    if isinstance(request, AggregateRequest):
-        return _plan_aggregate(request, workspace, waived=waived)
-    declared = workspace.source(request.source).family
-    family, hierarchies = load_family(declared, base=workspace.root)
-    try:
-        terms = authorize(request, workspace.policy, family, waived)
-    except SchemaError as error:
-        raise RequestError(str(error)) from None
-    return make_plan(request, terms, family, hierarchies)
-
-
-def _plan_aggregate(
-    request: AggregateRequest, workspace: Workspace, *, waived: frozenset[str]
-) -> AggregatePlan:
-    if waived:
-        raise RequestError("waived: an aggregate has no bounds to be waived; leave it out")
-    public = public_of(workspace, request.source)
-    try:
-        terms = authorize_aggregate(
-            request,
-            workspace.policy,
-            public.family,
-            public.catalogue,
-            catalogue_sha256=public.sha256(),
-        )
-    except SchemaError as error:
-        raise RequestError(str(error)) from None
-    plan = make_aggregate_plan(request, terms, public)
-    demand_describable(plan)
-    return plan

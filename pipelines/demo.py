@@ -8,7 +8,7 @@ from typing import Final
 
 import polars as pl
 
-from pipelines.build import Built, build, plan_request
+from pipelines.build import Built, build
 from pipelines.errors import OutputError, PrivacyError, RequestError
 from pipelines.governance.absence import pseudonyms_of, write_absent
 from pipelines.governance.database import create_registry, open_registry
@@ -18,6 +18,7 @@ from pipelines.governance.releases import confirm, members, recall, release
 from pipelines.governance.requests import approve, submit
 from pipelines.governance.rights import import_rights, registry_digests
 from pipelines.people import Actor, Duty
+from pipelines.requested import plan_request
 from pipelines.settings import SourceSettings, Workspace, create_workspace, find_workspace
 from pipelines.store import discard_ended
 from pipelines.synthetic import write_rights, write_world

@@ -78,7 +78,7 @@ def pack(
     tables = describe(_pseudonymize(extract, plan, key), extract, plan)
     promise = _promise(plan, extract, building, legal_bases=policy.legal_bases, cut_off=moment)
     for table in tables:
-        _hold_to_schema(table)
+        hold_to_schema(table)
     write_package(
         folder,
         tables,
@@ -147,7 +147,7 @@ def _rounded(left_out: int, number: int, *, k: int) -> float | None:
     return round(left_out / number, 2) if left_out >= k else None
 
 
-def _hold_to_schema(table: Described) -> None:
+def hold_to_schema(table: Described) -> None:
     """Hold a table to the strict released schema; its messages name columns, never values."""
     learner, *others = table.fields
     schema = released_schema(

@@ -39,6 +39,7 @@ from pipelines.steward import APPROVAL_FILE
 from pipelines.store import Stored, copy_to, keep, package_digest, stored
 from pipelines.verify import (
     AggregateVerification,
+    SyntheticVerification,
     UnreadablePackageError,
     Verification,
     verify_microdata,
@@ -161,7 +162,7 @@ def give_again(
     seen: Head,
     actor: Actor,
     at: datetime,
-) -> tuple[Verification | AggregateVerification, Head]:
+) -> tuple[Verification | AggregateVerification | SyntheticVerification, Head]:
     """The recorded package once more, verified anew; to be handed over.
 
     Raises:

@@ -130,8 +130,10 @@ def _of_settings(request: SyntheticRequest, family: Family) -> Iterator[Violatio
         elif name in columns and columns[name].role is Role.ITEM:
             yield Violation(f"release.levels.{name}", "the item has no levels; leave it out")
     for i, statistic in enumerate(release.statistics):
-        if statistic.column not in asked:
-            yield Violation(f"release.statistics.{i}.column", "no column that is asked for")
+        for key in ("column", "by"):
+            named = getattr(statistic, key)
+            if named is not None and named not in asked:
+                yield Violation(f"release.statistics.{i}.{key}", "no column that is asked for")
 
 
 def needed_views(request: SyntheticRequest, family: Family) -> Mapping[str, tuple[str, ...]]:

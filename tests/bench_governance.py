@@ -23,7 +23,6 @@ import polars as pl
 import pytest
 from sqlalchemy import URL, make_url
 
-from pipelines.build import plan_request, read_request
 from pipelines.gate import Shown, left_out
 from pipelines.governance.audit import verify_chain
 from pipelines.governance.database import create_registry, open_registry
@@ -32,6 +31,7 @@ from pipelines.governance.rights import import_rights
 from pipelines.keys import registry_key
 from pipelines.people import EVERY_DUTY, Actor
 from pipelines.permitted import permitted
+from pipelines.requested import plan_request, read_request
 from pipelines.settings import SourceSettings, create_workspace, find_workspace
 from pipelines.views import COURSE, LEARNER
 from tests.postgres import running_server

@@ -525,7 +525,7 @@ def assert_tidy(world: World) -> None:
     assert left_behind(world) == []
     known = {one.id: one for one in world.releases()}
     assert "reserved" not in world.states()
-    keyed = {name for name, one in known.items() if not one.is_aggregate}
+    keyed = {name for name, one in known.items() if not one.shows_nobody}
     kept = {f"release-{name}" for name in keyed if known[name].state != "failed"}
     if any(one.project for one in known.values()):
         kept = {f"project-{one.project}" for one in known.values()}

@@ -7,8 +7,9 @@ from pathlib import Path
 from typing import Final
 
 import pandera.polars as pa
+import polars as pl
 
-from anonymizer.dp.report import together
+from anonymizer.dp.report import Together, together
 from pipelines.aggregates.describe import (
     as_draw,
     described,
@@ -74,7 +75,7 @@ def pack_aggregate(
     resources = []
     for table in tables:
         columns = fields(table.query, plan)
-        _hold_to_schema(table, columns)
+        hold_cells_to_schema(table.query.name, columns, table.frame)
         name, csv = table.query.name, plan.request.release.csv
         written = write_frame(folder, name, table.frame, csv=csv)
         resources.append(
@@ -144,7 +145,8 @@ def write_aggregate_steward(
     purpose = plan.request.purpose
     rights = {"cut_off": building.moment, "purpose": purpose, **building.rights.decided}
     _write_json(folder / "eligibility.json", rights)
-    _write_json(folder / "accounting.json", _accounting(plan, delta))
+    drawn = [one.mechanism for query in plan.queries for one in query.measurements]
+    _write_json(folder / "accounting.json", accounting_of(together(drawn, delta), delta))
 
 
 def _promise(building: Aggregating, policy: Policy) -> m.AggregatePromise:
@@ -163,13 +165,15 @@ def _promise(building: Aggregating, policy: Policy) -> m.AggregatePromise:
     )
 
 
-def _hold_to_schema(table: NoisyTable, columns: Sequence[m.CellField]) -> None:
-    """Hold a table to the strict released schema; its messages name columns, never values."""
-    if broken := breaches(released_cells(table.query.name, columns), table.frame):
+def hold_cells_to_schema(name: str, columns: Sequence[m.CellField], frame: pl.DataFrame) -> None:
+    """Hold a table to the strict released schema; its messages name columns, never values.
+
+    Raises:
+        PrivacyError: it breaks it.
+    """
+    if broken := breaches(released_cells(name, columns), frame):
         named = "; ".join(map(str, broken))
-        raise PrivacyError(
-            f"{table.query.name}: what was built breaks the released schema ({named})"
-        )
+        raise PrivacyError(f"{name}: what was built breaks the released schema ({named})")
 
 
 def released_cells(name: str, columns: Sequence[m.CellField]) -> pa.DataFrameSchema:
@@ -183,10 +187,8 @@ def released_cells(name: str, columns: Sequence[m.CellField]) -> pa.DataFrameSch
     )
 
 
-def _accounting(plan: AggregatePlan, delta: float) -> dict[str, object]:
-    """What this release costs alone, by three accountants; the ledger charges the first two."""
-    drawn = [one.mechanism for query in plan.queries for one in query.measurements]
-    found = together(drawn, delta)
+def accounting_of(found: Together, delta: float) -> dict[str, object]:
+    """What a release costs alone, by three accountants; the ledger charges the first two."""
     return {
         "delta": delta,
         "epsilon_by_basic_composition": None if found.basic is None else float(found.basic),

@@ -1,8 +1,5 @@
 """A new aggregate release: charged, counted, drawn, written, verified, published; in this order."""
 
-import importlib.metadata
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
 from typing import Final
 
 from pipelines.aggregates.counting import exact_figures, fresh_lots
@@ -10,25 +7,16 @@ from pipelines.aggregates.describe import planned_draws
 from pipelines.aggregates.pack import Aggregating, pack_aggregate, write_aggregate_steward
 from pipelines.aggregates.plan import AggregatePlan
 from pipelines.aggregates.tables import noisy_tables
-from pipelines.errors import KohortError, PrivacyError, RegistryError
+from pipelines.errors import PrivacyError
 from pipelines.governance import ledger
 from pipelines.governance.chain import Head
-from pipelines.governance.releases import (
-    NewNoisyRelease,
-    published,
-    refuse_later_rights,
-    reserve_noisy,
-    served_for,
-)
-from pipelines.governance.tables import AGGREGATE
+from pipelines.noisy import Noisy, charged, counting, publish_noisy
 from pipelines.permitted import Permitted
 from pipelines.reading import Source
 from pipelines.running import Run
 from pipelines.steward import APPROVAL_FILE
-from pipelines.store import keep, package_digest
 from pipelines.verify import AggregateVerification, verify_package
 from pipelines.views import permit
-from schemas.sharing import expires_on
 
 _LIBRARIES: Final = ("diffprivlib", "opendp", "numpy")
 """What draws noise, and makes arrays of it."""
@@ -59,14 +47,12 @@ def make_aggregate(
     """
     moment = run.now.isoformat(timespec="seconds")
     building = Aggregating(plan, rights, inputs, run.release, moment, seen.hash)
+    noisy = Noisy("aggregate", plan, rights, inputs, planned_draws(plan), _LIBRARIES)
     quarantine = source.staged.quarantine
     run.progress("charge the budget")
-    paid = _charged(run, plan, inputs)
+    paid = charged(run, noisy)
     run.progress("count")
-    # Whoever took back a permission while the budget was charged is not read; nothing is spent yet.
-    refuse_later_rights(run.registry, run.now)
-    ledger.begin_reading(run.registry, run.release, actor=run.actor, at=run.now)
-    with _spent():
+    with counting(run):
         own = permit(source.tables, plan, rights.allowed)
         exact = exact_figures(own, plan, quarantine, fresh_lots(run.randomness))
         run.progress("draw noise")
@@ -85,45 +71,7 @@ def make_aggregate(
         )
         run.progress("verify")
         verification = _verified(run)
-        return verification, _published(run, building, seen)
-
-
-@contextmanager
-def _spent() -> Iterator[None]:
-    """Rows are read: whatever goes wrong from here on, the message says what it cost."""
-    try:
-        yield
-    except KohortError as error:
-        raise type(error)(f"{error}; what was charged for it stays spent") from None
-
-
-def _charged(run: Run, plan: AggregatePlan, inputs: str) -> ledger.Reserved:
-    """Charge all that will be drawn, to every account at once."""
-    request = plan.request
-    charge = ledger.NewCharge(
-        id=run.release,
-        family=plan.family.family,
-        id_column=plan.family.learner,
-        version=inputs,
-        snapshot_at=run.now,
-        request=request.sha256(),
-        purpose=ledger.as_subject(request.purpose),
-        recipient=ledger.as_subject(request.researcher),
-        draws=planned_draws(plan),
-        code_version=importlib.metadata.version("kohort"),
-        libraries=_versions(),
-    )
-    answer = ledger.reserve(run.registry, charge, run.workspace.policy, actor=run.actor, at=run.now)
-    if isinstance(answer, ledger.Stored):  # by another workspace, since the registry was asked
-        raise RegistryError(
-            f"release {answer.id} answered the same request meanwhile; run it again, and that is "
-            "given out"
-        )
-    return answer
-
-
-def _versions() -> Mapping[str, str]:
-    return {name: importlib.metadata.version(name) for name in _LIBRARIES}
+        return verification, publish_noisy(run, noisy, seen=seen)
 
 
 def _verified(run: Run) -> AggregateVerification:
@@ -136,50 +84,3 @@ def _verified(run: Run) -> AggregateVerification:
             "of kohort: please report it"
         )
     return found
-
-
-def _published(run: Run, building: Aggregating, seen: Head) -> Head:
-    """Record the release, commit its charge, keep a copy, and publish it.
-
-    The release first: a charge that is committed, and has no release on record, would be charged
-    anew by the next build of the request, which nobody could tell from a second draw.
-    """
-    new = _new_release(run, building)
-    run.progress("record")
-    before = served_for(run.registry, new.request)
-    reserve_noisy(run.registry, new, seen=seen, actor=run.actor, at=run.now)
-    run.progress("commit the charge")
-    ledger.commit(
-        run.registry, new.id, result_sha256=new.package_sha256, actor=run.actor, at=run.now
-    )
-    run.progress("keep a copy")
-    place, root = run.place, run.workspace.root
-    keep(root, new.id, place.package, place.steward, package_sha256=new.package_sha256)
-    run.progress("publish")
-    earlier = [one.id for one in before]
-    return published(
-        run.registry, new.id, seen=seen, actor=run.actor, at=run.now, supersedes=earlier
-    )
-
-
-def _new_release(run: Run, building: Aggregating) -> NewNoisyRelease:
-    request = building.plan.request
-    access = request.release.access
-    return NewNoisyRelease(
-        scope=AGGREGATE,
-        id=building.release,
-        request=request.sha256(),
-        title=request.title,
-        researcher=request.researcher,
-        purpose=request.purpose,
-        source=request.source,
-        family=building.plan.family.family,
-        access=access,
-        jurisdictions=building.rights.jurisdictions,
-        inputs_sha256=building.inputs,
-        data_version=building.inputs,
-        package_sha256=package_digest(run.place.package),
-        cut_off=run.now,
-        created_at=run.now,
-        expires_on=expires_on(run.workspace.policy, access, run.now.date()),
-    )

@@ -5,11 +5,15 @@ import os
 import sys
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 
 from pipelines.cli.options import acting, as_option, json_option, read_text, workspace_option
-from pipelines.settings import find_workspace
+from pipelines.settings import Workspace, find_workspace
+
+if TYPE_CHECKING:
+    from pipelines.build import Built
 
 
 @click.command(epilog="Example: kohort build request.toml --out extract")
@@ -27,17 +31,23 @@ def build(file: Path, *, out: Path, workspace: Path, claimed: str | None, as_jso
     """Build a verified extract from the request in FILE, or nothing.
 
     The same request on the same data gives the recorded release once more, at no cost. New
-    microdata is held against every release that is out; a new aggregate is charged to the budget
-    before a row is counted. What a build that was cut off left is cleaned up first.
+    microdata is held against every release that is out; a new aggregate, or a synthetic twin, is
+    charged to the budget before a row is counted. What a build that was cut off left is cleaned up
+    first.
     """
+    found = find_workspace(workspace)
+    build_and_say(read_text(file), out, found, claimed, as_json=as_json)
+
+
+def build_and_say(
+    text: str, out: Path, found: Workspace, claimed: str | None, *, as_json: bool
+) -> None:
+    """Build what a request asks for, and say what came of it."""
     # Heavy imports on use: `--help` answers at once.
     from pipelines.build import build as build_extract  # noqa: PLC0415
-    from pipelines.verify import AggregateVerification  # noqa: PLC0415
-    from pipelines.verify.report import verification_json  # noqa: PLC0415
 
-    found = find_workspace(workspace)
     built = build_extract(
-        read_text(file),
+        text,
         found,
         out,
         actor=acting(found, claimed),
@@ -45,33 +55,43 @@ def build(file: Path, *, out: Path, workspace: Path, claimed: str | None, as_jso
         randomness=os.urandom,
         progress=show_progress,
     )
-    verification = built.verification
     if as_json:
-        answer = {
-            "ok": verification.ok,
-            "release": built.release,
-            "again": built.again,
-            "package": str(built.package),
-            "steward": str(built.steward),
-            "k_promised": verification.k_promised,
-            "k_found": verification.k_found,
-            "audit_head": built.head,
-        }
-        told = verification_json(verification)
-        click.echo(json.dumps(answer | {key: told[key] for key in ("privacy",) if key in told}))
+        click.echo(json.dumps(_built_object(built)))
         return
     click.echo(f"package: {built.package}")
     said = "built before on the same data, given out once more" if built.again else "recorded"
     click.echo(f"release: {built.release} ({said})")
-    if isinstance(verification, AggregateVerification):
-        from pipelines.aggregates.text import cost_line  # noqa: PLC0415
-
-        click.echo(f"verified: {cost_line(verification.promise.privacy)}")
-    else:
-        found_k = verification.k_found
-        click.echo(f"verified: k = {verification.k_promised} promised, {found_k} found")
+    click.echo(f"verified: {_verified_text(built)}")
     click.echo(f"audit: {built.head}")
     click.echo(f"for the steward only: {built.steward}")
+
+
+def _built_object(built: "Built") -> dict[str, object]:
+    from pipelines.verify.report import verification_json  # noqa: PLC0415
+
+    verification = built.verification
+    told = verification_json(verification)
+    return {
+        "ok": verification.ok,
+        "release": built.release,
+        "again": built.again,
+        "package": str(built.package),
+        "steward": str(built.steward),
+        "k_promised": verification.k_promised,
+        "k_found": verification.k_found,
+        "audit_head": built.head,
+        **{key: told[key] for key in ("privacy",) if key in told},
+    }
+
+
+def _verified_text(built: "Built") -> str:
+    from pipelines.aggregates.text import cost_line  # noqa: PLC0415
+    from pipelines.verify import Verification  # noqa: PLC0415
+
+    found = built.verification
+    if isinstance(found, Verification):
+        return f"k = {found.k_promised} promised, {found.k_found} found"
+    return cost_line(found.promise.privacy)
 
 
 def show_progress(step: str) -> None:

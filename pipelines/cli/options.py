@@ -4,6 +4,7 @@ import os
 import pwd
 import sys
 from pathlib import Path
+from typing import Final
 
 import click
 
@@ -17,6 +18,11 @@ workspace_option = click.option(
     default=Path(),
     help="The workspace, or a folder below it. [default: the working directory]",
 )
+
+SHORT: Final = 12
+"""Digits of a hash that name a request."""
+
+file_argument = click.argument("file", type=click.Path(path_type=Path, dir_okay=False))
 
 json_option = click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
 

@@ -8,9 +8,18 @@ from typing import TYPE_CHECKING, Final
 
 import click
 
-from pipelines.cli.options import acting, as_option, json_option, read_text, workspace_option
-from pipelines.cli.request_words import approval, event, promise, standing, summary, visible
-from pipelines.errors import OutputError, RegistryError, RequestError
+from pipelines.cli.options import (
+    SHORT,
+    acting,
+    as_option,
+    file_argument,
+    json_option,
+    read_text,
+    workspace_option,
+)
+from pipelines.cli.request_check import check
+from pipelines.cli.request_words import event, summary, visible
+from pipelines.errors import OutputError, RegistryError
 from pipelines.settings import Workspace, find_workspace
 
 if TYPE_CHECKING:
@@ -19,9 +28,6 @@ if TYPE_CHECKING:
 
 _ID: Final = re.compile(r"[0-9a-fA-F]{6,64}")
 _STATES: Final = ("submitted", "approved", "rejected", "withdrawn")
-_SHORT: Final = 12
-
-file_argument = click.argument("file", type=click.Path(path_type=Path, dir_okay=False))
 id_argument = click.argument("id_or_file", metavar="ID|FILE")
 reason_option = click.option(
     "--reason", required=True, metavar="TEXT", help="Why; the researcher reads it."
@@ -35,6 +41,9 @@ def request() -> None:
     A request is known by the hash of what it asks (ID: its first digits, at least 6); a changed one
     is another one. Nobody decides on a request of his own.
     """
+
+
+request.add_command(check)
 
 
 @request.command(
@@ -78,65 +87,6 @@ def new(file: Path, *, source: str, release_type: str, workspace: Path) -> None:
 
 
 @request.command(
-    epilog="Example: kohort request check request.toml",
-    short_help="Check a request against the policy.",
-)
-@file_argument
-@click.option(
-    "--wish",
-    "wishes",
-    multiple=True,
-    metavar="QUERY=HALF_WIDTH",
-    help="Tell what an aggregate's query must spend for a 95% half-width. Repeatable.",
-)
-@workspace_option
-@json_option
-def check(file: Path, *, wishes: tuple[str, ...], workspace: Path, as_json: bool) -> None:
-    """Check FILE against its schema, the policy and the source's views; reads no learner's row.
-
-    Lists every violation at once (exit code 3), or says what a build would promise, and whether an
-    approval is needed and in force. Of an aggregate it tells how far noise will move each figure,
-    and what is left of the budget; nothing is spent.
-    """
-    from pipelines.aggregates.plan import AggregatePlan  # noqa: PLC0415
-    from pipelines.build import plan_request, read_request  # noqa: PLC0415
-    from pipelines.cli.request_errors import (  # noqa: PLC0415
-        errors_lines,
-        errors_object,
-        wishes_of,
-    )
-    from pipelines.governance.submissions import known  # noqa: PLC0415
-
-    found, wished = find_workspace(workspace), wishes_of(wishes)
-    asked = read_request(read_text(file))
-    submission = known(_registry(found), asked.sha256())
-    in_force = submission is not None and submission.in_force(found.policy)
-    waived = submission.waived if submission is not None and in_force else frozenset[str]()
-    plan = plan_request(asked, found, waived=waived)
-    if wishes and not isinstance(plan, AggregatePlan):
-        raise RequestError("--wish: goes with requests of type aggregate")
-    if as_json:
-        told = (
-            errors_object(plan, found.policy, _registry(found), wished)
-            if isinstance(plan, AggregatePlan)
-            else promise(plan)
-        )
-        click.echo(json.dumps({**told, "approval": approval(submission, found.policy)}))
-        return
-    click.echo(f"request: allowed by the policy (sha256 {asked.sha256()[:_SHORT]})")
-    if isinstance(plan, AggregatePlan):
-        for line in errors_lines(plan, found.policy, _registry(found), wished):
-            click.echo(line)
-        click.echo(f"approval: {standing(submission, file, found.policy)}")
-        return
-    terms = plan.terms
-    click.echo(f"promise: k = {terms.k}, m = {terms.m}, suppression <= {terms.suppression_limit:g}")
-    for column, share in terms.maximum_share.items():
-        click.echo(f"maximum share of one value of {column}: {share:g}")
-    click.echo(f"approval: {standing(submission, file, found.policy)}")
-
-
-@request.command(
     epilog="Example: kohort request submit request.toml --as r.lee@uni.example",
     short_help="Put a request before the stewards.",
 )
@@ -149,8 +99,8 @@ def submit(file: Path, *, workspace: Path, claimed: str | None, as_json: bool) -
 
     Lists every violation at once (exit code 3); a refused request is not kept.
     """
-    from pipelines.build import plan_request  # noqa: PLC0415
     from pipelines.governance.requests import submit as do  # noqa: PLC0415
+    from pipelines.requested import plan_request  # noqa: PLC0415
 
     found = find_workspace(workspace)
     actor, text = acting(found, claimed), read_text(file)
@@ -159,7 +109,7 @@ def submit(file: Path, *, workspace: Path, claimed: str | None, as_json: bool) -
     )
     _say_state(sha256, "submitted", as_json=as_json)
     if not as_json:
-        click.echo(f"next: a steward runs kohort request approve {sha256[:_SHORT]} --reason TEXT")
+        click.echo(f"next: a steward runs kohort request approve {sha256[:SHORT]} --reason TEXT")
 
 
 @request.command(
@@ -192,9 +142,9 @@ def approve(
 
     The policy is applied anew.
     """
-    from pipelines.build import plan_request  # noqa: PLC0415
     from pipelines.governance.registry_keys import demand_nameless  # noqa: PLC0415
     from pipelines.governance.requests import approve as do  # noqa: PLC0415
+    from pipelines.requested import plan_request  # noqa: PLC0415
 
     found = find_workspace(workspace)
     actor, registry = acting(found, claimed), _registry(found)
@@ -277,7 +227,7 @@ def list_(*, state: str | None, workspace: Path, as_json: bool) -> None:
         return
     for each in found:
         since = each.steps[-1].at.date()
-        short = each.sha256[:_SHORT]
+        short = each.sha256[:SHORT]
         click.echo(f"{short}  {each.state:9}  {since}  {each.researcher}  {each.title}")
 
 
@@ -316,8 +266,8 @@ def _registry(workspace: Workspace) -> "Engine":
 
 def _sha256(registry: "Engine", id_or_file: str) -> str:
     """The hash that is meant; a file whose name looks like an ID is written ./NAME."""
-    from pipelines.build import read_request  # noqa: PLC0415
     from pipelines.governance.submissions import find  # noqa: PLC0415
+    from pipelines.requested import read_request  # noqa: PLC0415
 
     if _ID.fullmatch(id_or_file):
         return find(registry, id_or_file.lower())
@@ -334,4 +284,4 @@ def _say_state(sha256: str, state: str, *, as_json: bool) -> None:
     if as_json:
         click.echo(json.dumps({"request_sha256": sha256, "state": state}))
     else:
-        click.echo(f"request {sha256[:_SHORT]}: {state}")
+        click.echo(f"request {sha256[:SHORT]}: {state}")

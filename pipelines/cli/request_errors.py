@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator, Sequence
 from dataclasses import asdict
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 import click
 
@@ -14,6 +14,9 @@ if TYPE_CHECKING:  # heavy: `--help` answers at once
     from pipelines.aggregates.expected import ExpectedError
     from pipelines.aggregates.plan import AggregatePlan
     from pipelines.governance.ledger import Forecast
+    from pipelines.twins.plan import TwinPlan
+
+    _Costly: TypeAlias = AggregatePlan | TwinPlan
 
 
 def wishes_of(texts: Sequence[str]) -> list[tuple[str, float]]:
@@ -31,20 +34,12 @@ def errors_object(
     """What a build would spend, whether it may, and how exact its figures would be."""
     from pipelines.aggregates.expected import expected_errors, needed_budget  # noqa: PLC0415
 
-    cost, told = plan.cost, _forecast(plan, policy, registry)
     needed = {
         name: {f"micro_{plan.terms.kind}": needed_budget(plan, name, width)}
         for name, width in wishes
     }
     return {
-        "ok": True,
-        "request_sha256": plan.request.sha256(),
-        "privacy": {
-            "micro_epsilon": cost.micro_epsilon,
-            "micro_rho": cost.micro_rho,
-            "atto_delta": cost.atto_delta,
-        },
-        "budget": {"fits": told.refused is None, "refused": told.refused},
+        **cost_object(plan, policy, registry),
         "errors": [asdict(one) for one in expected_errors(plan)],
         "wishes": needed,
     }
@@ -56,16 +51,9 @@ def errors_lines(
     """The same in lines."""
     from pipelines.aggregates.expected import expected_errors, needed_budget  # noqa: PLC0415
     from pipelines.aggregates.text import decimal_text  # noqa: PLC0415
-    from pipelines.governance.ledger.words import delta_text  # noqa: PLC0415
 
     needed = [(n, w, decimal_text(needed_budget(plan, n, w))) for n, w in wishes]
-    told = _forecast(plan, policy, registry)
-    delta = f", delta {delta_text(plan.cost.atto_delta)}" if plan.cost.atto_delta else ""
-    yield f"cost: {told.cost}{delta}"
-    if told.refused is None:
-        yield from (f"budget: {line}" for line in told.accounts)
-    else:
-        yield f"budget: does not fit now: {told.refused}"
+    yield from cost_lines(plan, policy, registry)
     table = ""
     for one in expected_errors(plan):
         if one.table != table:
@@ -77,7 +65,35 @@ def errors_lines(
     yield "errors are of the noise alone: bounds, clamps and rounding are not in them"
 
 
-def _forecast(plan: "AggregatePlan", policy: Policy, registry: "Engine") -> "Forecast":
+def cost_object(plan: "_Costly", policy: Policy, registry: "Engine") -> dict[str, Any]:
+    """What a build would spend, and whether it may."""
+    cost, told = plan.cost, _forecast(plan, policy, registry)
+    return {
+        "ok": True,
+        "request_sha256": plan.request.sha256(),
+        "privacy": {
+            "micro_epsilon": cost.micro_epsilon,
+            "micro_rho": cost.micro_rho,
+            "atto_delta": cost.atto_delta,
+        },
+        "budget": {"fits": told.refused is None, "refused": told.refused},
+    }
+
+
+def cost_lines(plan: "_Costly", policy: Policy, registry: "Engine") -> Iterator[str]:
+    """The same in lines."""
+    from pipelines.governance.ledger.words import delta_text  # noqa: PLC0415
+
+    told = _forecast(plan, policy, registry)
+    delta = f", delta {delta_text(plan.cost.atto_delta)}" if plan.cost.atto_delta else ""
+    yield f"cost: {told.cost}{delta}"
+    if told.refused is None:
+        yield from (f"budget: {line}" for line in told.accounts)
+    else:
+        yield f"budget: does not fit now: {told.refused}"
+
+
+def _forecast(plan: "_Costly", policy: Policy, registry: "Engine") -> "Forecast":
     from pipelines.governance.ledger import forecast  # noqa: PLC0415
 
     assert policy.budget is not None, "authorized"

@@ -1,5 +1,6 @@
 """How `kohort request` tells of requests, in words and as JSON."""
 
+from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -21,6 +22,14 @@ def promise(plan: "Plan") -> dict[str, Any]:
         "maximum_share": dict(plan.terms.maximum_share),
         "quasi_identifiers": [h.name for h in plan.quasi_identifiers],
     }
+
+
+def promise_lines(plan: "Plan") -> Iterator[str]:
+    """The same in lines."""
+    terms = plan.terms
+    yield f"promise: k = {terms.k}, m = {terms.m}, suppression <= {terms.suppression_limit:g}"
+    for column, share in terms.maximum_share.items():
+        yield f"maximum share of one value of {column}: {share:g}"
 
 
 def approval(submission: "Submission | None", policy: Policy) -> dict[str, Any]:

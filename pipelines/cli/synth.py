@@ -3,6 +3,7 @@
 import click
 
 from pipelines.cli.synth_raw import raw
+from pipelines.cli.synth_twin import twin
 
 
 @click.group()
@@ -10,5 +11,5 @@ def synth() -> None:
     """Make synthetic learners: invented, so there is nobody to protect."""
 
 
-for command in (raw,):
+for command in (raw, twin):
     synth.add_command(command)

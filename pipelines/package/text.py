@@ -80,10 +80,11 @@ Figures computed from this extract are about the learners in it.
 
 def codebook(manifest: Manifest) -> str:
     """Every table, column and value."""
-    return f"# Codebook: {manifest.title}\n" + "".join(_table(r) for r in manifest.resources)
+    return f"# Codebook: {manifest.title}\n" + "".join(map(table_text, manifest.resources))
 
 
-def _table(resource: Resource) -> str:
+def table_text(resource: Resource) -> str:
+    """A table of rows about learners: its columns and their values."""
     rows = "".join(_row(field) for field in resource.fields)
     head = "| column | role | meaning | values |\n|---|---|---|---|\n"
     key = ", ".join(resource.primary_key)

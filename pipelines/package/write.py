@@ -42,7 +42,7 @@ def write_package(
         csv: whether each table is also written as CSV.
     """
     (folder / "data").mkdir()
-    resources = tuple(_write_table(folder, table, csv=csv) for table in tables)
+    resources = tuple(write_table(folder, table, csv=csv) for table in tables)
     manifest = Manifest(
         name=name,
         title=title,
@@ -80,7 +80,8 @@ def write_frame(folder: Path, name: str, frame: pl.DataFrame, *, csv: bool) -> W
     return WrittenTable(path, len(content), hashlib.sha256(content).hexdigest(), csv_path)
 
 
-def _write_table(folder: Path, table: Described, *, csv: bool) -> Resource:
+def write_table(folder: Path, table: Described, *, csv: bool) -> Resource:
+    """Write a table of rows about learners below `data/`, which is there."""
     written = write_frame(folder, table.name, table.frame, csv=csv)
     return Resource(
         name=table.name,

@@ -6,9 +6,9 @@ from pathlib import Path
 
 import pytest
 
-from pipelines.build import plan_request, read_request
 from pipelines.governance.database import create_registry
 from pipelines.governance.templates import template
+from pipelines.requested import plan_request, read_request
 from pipelines.settings import SourceSettings, Workspace, create_workspace, find_workspace
 from pipelines.sources import load_family
 from schemas.policy import Limits, Policy

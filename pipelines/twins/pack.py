@@ -1,0 +1,151 @@
+"""From noisy marginals and invented learners to a package, and to what the steward keeps."""
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+
+from anonymizer.dp.report import together
+from pipelines.aggregates.describe import privacy_of
+from pipelines.aggregates.pack import accounting_of, hold_cells_to_schema
+from pipelines.governance.ledger import PlannedDraw
+from pipelines.package.describe import Described
+from pipelines.package.write import write_frame, write_table, write_texts
+from pipelines.packing import hold_to_schema, package_name
+from pipelines.permitted import Permitted
+from pipelines.sources.quarantine import Quarantine
+from pipelines.steward import APPROVAL_FILE
+from pipelines.twins.describe import QUERY, approval_of, cell_fields, measurements, twin_of
+from pipelines.twins.fidelity_report import fidelity_document, fidelity_text
+from pipelines.twins.measuring import NoisyMarginal
+from pipelines.twins.plan import TwinPlan
+from pipelines.twins.text import codebook, readme
+from schemas import manifest as m
+from schemas.policy import Policy
+from synth.fidelity import Fidelity
+
+_TEXT: Final = "Invented learners that stand in for a research extract; README.md says how."
+
+
+@dataclass(frozen=True, slots=True)
+class Inventing:
+    """What is known of a synthetic release before it is counted; as `Aggregating`."""
+
+    plan: TwinPlan
+    rights: Permitted
+    inputs: str
+    release: str
+    moment: str
+    audit_head: str
+
+
+def pack_twin(
+    noisy: Sequence[NoisyMarginal],
+    invented: Sequence[Described],
+    building: Inventing,
+    policy: Policy,
+    folder: Path,
+) -> m.SyntheticManifest:
+    """Write the package.
+
+    Args:
+        noisy: what was measured.
+        invented: tables of invented learners.
+        building: what they were made for and of.
+        policy: its legal bases.
+        folder: an empty folder.
+
+    Raises:
+        PrivacyError: a table breaks the released schema.
+    """
+    plan, csv = building.plan, building.plan.request.release.csv
+    (folder / "data").mkdir()
+    tables = []
+    for table in invented:
+        hold_to_schema(table)
+        tables.append(write_table(folder, table, csv=csv))
+    cells = m.AggregateManifest(
+        name=package_name(building.release),
+        title=plan.request.title,
+        description=_TEXT,
+        created=building.moment,
+        resources=tuple(_write_marginal(one, plan, folder) for one in noisy),
+        promise=_promise(building, policy),
+    )
+    manifest = m.SyntheticManifest(cells, tuple(tables), twin_of(plan))
+    texts = {
+        m.MANIFEST_NAME: m.render_synthetic(manifest),
+        "README.md": readme(manifest),
+        "codebook.md": codebook(manifest),
+    }
+    write_texts(folder, texts)
+    return manifest
+
+
+def write_twin_steward(
+    folder: Path,
+    building: Inventing,
+    fidelity: Fidelity,
+    *,
+    charged: tuple[PlannedDraw, ...],
+    quarantine: Quarantine,
+    delta: float,
+) -> None:
+    """Write what was approved and charged, quarantined and refused, and how near the twin comes.
+
+    Args:
+        folder: an empty folder that only its owner can read.
+        building: what was built.
+        fidelity: exact figures about real learners; they stay here.
+        charged: the draws of its charge, as the ledger has them.
+        quarantine: rows put aside, by reason.
+        delta: of the policy: at which epsilons are told.
+    """
+    plan = building.plan
+    approval = m.render_synthetic_approval(approval_of(plan, building.release, charged))
+    (folder / APPROVAL_FILE).write_text(approval, encoding="utf-8")
+    (folder / "quarantine").mkdir()
+    quarantine.write(folder / "quarantine")
+    purpose = plan.request.purpose
+    rights = {"cut_off": building.moment, "purpose": purpose, **building.rights.decided}
+    _write_json(folder / "eligibility.json", rights)
+    drawn = [one.mechanism for one in plan.marginals]
+    _write_json(folder / "accounting.json", accounting_of(together(drawn, delta), delta))
+    _write_json(folder / "fidelity.json", fidelity_document(fidelity))
+    (folder / "fidelity.md").write_text(fidelity_text(fidelity), encoding="utf-8")
+
+
+def _write_marginal(noisy: NoisyMarginal, plan: TwinPlan, folder: Path) -> m.CellTable:
+    name, columns = noisy.planned.name, cell_fields(noisy.planned, plan)
+    hold_cells_to_schema(name, columns, noisy.frame)
+    written = write_frame(folder, name, noisy.frame, csv=plan.request.release.csv)
+    return m.CellTable(
+        name=name,
+        path=written.path,
+        size=written.size,
+        sha256=written.sha256,
+        query=QUERY,
+        fields=columns,
+        csv_path=written.csv_path,
+    )
+
+
+def _promise(building: Inventing, policy: Policy) -> m.AggregatePromise:
+    plan = building.plan
+    return m.AggregatePromise(
+        access=plan.request.release.access,
+        family=plan.family.family,
+        request_sha256=plan.request.sha256(),
+        catalogue_sha256=plan.request.release.catalogue,
+        data_version=building.inputs,
+        cut_off=building.moment,
+        legal_bases=policy.legal_bases,
+        privacy=privacy_of(plan.cost),
+        measurements=measurements(plan),
+        audit_head=building.audit_head,
+    )
+
+
+def _write_json(path: Path, document: Mapping[str, object]) -> None:
+    path.write_text(json.dumps(document, indent=2) + "\n", encoding="utf-8")

@@ -1,0 +1,127 @@
+"""A new synthetic twin: charged, counted, drawn, fitted, sampled, verified, published.
+
+Everything that is told of learners goes through the noise: what comes after it, the model and the
+invented learners among them, is made of noisy figures and of chance, and costs nothing more.
+"""
+
+from typing import Final
+
+import numpy as np
+from synth.twin import MissingExtraError, demand_extra, fit, sample
+
+from pipelines.aggregates.counting import fresh_lots
+from pipelines.errors import PrivacyError, SettingsError
+from pipelines.governance import ledger
+from pipelines.governance.chain import Head
+from pipelines.noisy import Noisy, charged, counting, publish_noisy
+from pipelines.permitted import Permitted
+from pipelines.reading import Source
+from pipelines.running import Run
+from pipelines.sources.quarantine import Quarantine
+from pipelines.steward import APPROVAL_FILE
+from pipelines.twins.describe import planned_draws
+from pipelines.twins.measuring import exact_marginals, measured, noisy_marginals
+from pipelines.twins.pack import Inventing, pack_twin, write_twin_steward
+from pipelines.twins.plan import TwinPlan
+from pipelines.twins.records import labelled, records_of
+from pipelines.twins.tables import twin_tables, twin_views
+from pipelines.verify import SyntheticVerification, verify_package
+from pipelines.views import LEARNER, assemble, permit
+from synth.fidelity import fidelity_of
+from synth.fidelity_prediction import Target
+
+_LIBRARIES: Final = ("diffprivlib", "opendp", "numpy", "mbi", "jax")
+"""What draws noise, makes arrays of it, and fits a model to them."""
+
+_SEED_BYTES: Final = 16
+
+
+def make_twin(
+    run: Run, plan: TwinPlan, source: Source, rights: Permitted, inputs: str, *, seen: Head
+) -> tuple[SyntheticVerification, Head]:
+    """Build a new synthetic twin, ready to be handed over; as `make_aggregate`.
+
+    Args:
+        run: where and for whom.
+        plan: what is built.
+        source: its tables, of which nothing was made yet.
+        rights: whose rows may be used.
+        inputs: the hash of all that it is made from: the version of the data.
+        seen: the head of the chain before rights were read.
+
+    Returns:
+        What the checker says, and the head of the chain once it is published.
+
+    Raises:
+        KohortError: the budget does not hold as much, or something that it rests on changed
+            meanwhile.
+        SettingsError: the extra `twin` is not installed; nothing is charged then.
+    """
+    _demand_extra()
+    moment = run.now.isoformat(timespec="seconds")
+    building = Inventing(plan, rights, inputs, run.release, moment, seen.hash)
+    noisy = Noisy("synthetic", plan, rights, inputs, planned_draws(plan), _LIBRARIES)
+    run.progress("charge the budget")
+    paid = charged(run, noisy)
+    run.progress("count")
+    with counting(run):
+        put_aside = Quarantine()
+        own = permit(source.tables, plan, rights.allowed)
+        real = labelled(assemble(own, plan, put_aside, own_keys=True), plan)
+        exact = exact_marginals(records_of(real, plan, fresh_lots(run.randomness)), plan)
+        run.progress("draw noise")
+        marginals = noisy_marginals(plan, exact, paid=paid)
+        run.progress("invent learners")
+        chance = np.random.default_rng(int.from_bytes(run.randomness(_SEED_BYTES)))
+        sampled = sample(fit(measured(marginals), plan.shape), chance)
+        run.progress("write")
+        invented = twin_tables(sampled, plan, run.randomness)
+        pack_twin(marginals, invented, building, run.workspace.policy, run.place.package)
+        fidelity = fidelity_of(
+            real,
+            twin_views(sampled, plan),
+            key=LEARNER,
+            item=plan.shape.item,
+            statistics=plan.request.release.statistics,
+            target=_target(plan),
+            rng=chance,
+        )
+        budget = run.workspace.policy.budget
+        assert budget is not None
+        source.staged.quarantine.absorb(put_aside)
+        write_twin_steward(
+            run.place.steward,
+            building,
+            fidelity,
+            charged=ledger.charged_draws(run.registry, run.release),
+            quarantine=source.staged.quarantine,
+            delta=budget.delta,
+        )
+        run.progress("verify")
+        verification = _verified(run)
+        return verification, publish_noisy(run, noisy, seen=seen)
+
+
+def _demand_extra() -> None:
+    try:
+        demand_extra()
+    except MissingExtraError as error:
+        raise SettingsError(str(error)) from None
+
+
+def _target(plan: TwinPlan) -> Target | None:
+    """What is predicted in the fidelity report: the first statistic that was declared."""
+    first = next(iter(plan.request.release.statistics), None)
+    return None if first is None else Target(first.column, first.values)
+
+
+def _verified(run: Run) -> SyntheticVerification:
+    """The checker's word on the written package, held against what the ledger has on record."""
+    found = verify_package(run.place.package, run.place.steward / APPROVAL_FILE)
+    if not isinstance(found, SyntheticVerification) or not found.ok:
+        failing = ", ".join(check.name for check in found.checks if not check.ok)
+        raise PrivacyError(
+            f"the checker refuses what was built ({failing}); nothing is released; this is a fault "
+            "of kohort: please report it"
+        )
+    return found

@@ -1,0 +1,241 @@
+"""Builds of synthetic twins through the command line: what leaves, what is spent, what is not."""
+
+import json
+from pathlib import Path
+
+import polars as pl
+import pytest
+
+from pipelines.twins import measuring, release
+from tests.aggsmall import PEOPLE, budget, build, consent, make_aggregate_world, raw_id, run, spent
+from tests.twinsmall import EXTRACT, twin, write_twin
+
+
+@pytest.fixture
+def world(tmp_path) -> Path:
+    """The small world under pure differential privacy."""
+    return make_aggregate_world(tmp_path / "world")
+
+
+def exactly(monkeypatch) -> None:
+    """No noise, so that a test sees what is counted."""
+    monkeypatch.setattr(measuring, "add_noise", lambda values, _: values.copy())
+
+
+def tables(world: Path, out: str = "package") -> dict[str, pl.DataFrame]:
+    """All tables of a package."""
+    return {f.stem: pl.read_parquet(f) for f in (world / out / "data").glob("*.parquet")}
+
+
+def verified(world: Path, out: str = "package") -> dict:
+    """What the checker says, held against the approval and the charge."""
+    approval = str(world / f"{out}.steward" / "approval.json")
+    return json.loads(run("verify", str(world / out), "--approval", approval, "--json"))
+
+
+@pytest.mark.parametrize(
+    ("regime", "spend", "scope", "names"),
+    [
+        ("pure", "epsilon = 2.0", "course", {"enrolments"}),
+        ("zcdp", "rho = 0.05", "release", {"learners", "enrolments"}),
+    ],
+)
+def test_a_twin_has_the_schema_of_its_extract(tmp_path, regime, spend, scope, names):
+    """The same tables, columns, roles and keys as the microdata; verified, with CSV copies."""
+    world = make_aggregate_world(tmp_path / "world", regime=regime)
+    write_twin(world, scope=scope, budget=spend, more="csv = true")
+    build(world)
+    said = verified(world)
+    assert said["ok"], [check for check in said["checks"] if not check["ok"]]
+    assert (said["release_type"], said["k_found"]) == ("synthetic", None)
+    (world / "request.toml").write_text(EXTRACT.format(scope=scope))
+    build(world, "extract")
+    shapes = [
+        {
+            one["name"]: (
+                one["grain"], one["schema"]["primaryKey"],
+                [(f["name"], f["role"], f["type"]) for f in one["schema"]["fields"]],
+            )
+            for one in json.loads((world / out / "datapackage.json").read_text())["resources"]
+            if one["grain"] != "cell"
+        }
+        for out in ("package", "extract")
+    ]  # fmt: skip
+    assert shapes[0] == shapes[1]
+    assert shapes[0].keys() == names
+
+
+def test_what_is_counted(world, monkeypatch):
+    """One record a learner: no staff, and of courses only those that the catalogue lists."""
+    exactly(monkeypatch)
+    write_twin(world, more="most_rows = 2")
+    build(world)
+    learners = PEOPLE - 1
+    marginals = [frame for name, frame in tables(world).items() if name.startswith("marginal")]
+    assert {int(frame["learners"].sum()) for frame in marginals} == {learners}
+    counted = [frame for frame in marginals if "_rows" in frame.columns]
+    twice = {frame.filter(pl.col("_rows") == "2")["learners"].sum() for frame in counted}
+    assert twice == {10}  # x and z; v stands in no catalogue
+    assert tables(world)["learners"].height == learners
+
+
+def test_nobody_without_a_permission_is_counted(world, monkeypatch):
+    """Whoever withdrew is in no figure; the new version of the data is charged anew."""
+    exactly(monkeypatch)
+    write_twin(world)
+    build(world)
+    consent(world, {1: ("withdrawn", "*")})
+    build(world, "after")
+    assert tables(world)["learners"].height - tables(world, "after")["learners"].height == 1
+    assert spent(world) == 2 * 1_000_000
+
+
+def test_the_same_request_spends_nothing(world):
+    """A second build gives the stored package, byte by byte."""
+    write_twin(world)
+    build(world)
+    first = budget(world)
+    build(world, "again")
+    assert budget(world) == first
+    for path in (world / "package").rglob("*.*"):
+        if path.is_file():
+            other = world / "again" / path.relative_to(world / "package")
+            assert path.read_bytes() == other.read_bytes()
+
+
+def test_a_budget_that_does_not_hold_it_draws_nothing(world, monkeypatch):
+    """Refused before a row is read; nothing is left behind."""
+    write_twin(world, budget="epsilon = 2.5")
+    build(world)
+    before = budget(world)
+    monkeypatch.setattr(measuring, "add_noise", None)
+    monkeypatch.setattr(release, "records_of", None)
+    write_twin(world, title="More", budget="epsilon = 2.0")
+    said = build(world, "more", code=7)
+    assert "ask for epsilon 0.5 at most" in said
+    assert said.count("\n") == 1
+    assert budget(world) == before
+    assert not (world / "more").exists()
+
+
+def test_the_charge_is_on_record_before_a_row_is_counted_and_noise_is_drawn(world, monkeypatch):
+    """At the first of both the family's account has paid already."""
+    seen = []
+
+    def watched(name, module):
+        real = getattr(module, name)
+
+        def call(*arguments, **named):
+            seen.append((name, spent(world)))
+            return real(*arguments, **named)
+
+        monkeypatch.setattr(module, name, call)
+
+    watched("records_of", release)
+    watched("add_noise", measuring)
+    write_twin(world)
+    build(world)
+    assert seen[0] == ("records_of", 1_000_000)
+    assert {paid for _, paid in seen} == {1_000_000}
+
+
+def test_no_extra_no_charge(world, monkeypatch):
+    """Without mbi a build says what to install, before anything is charged."""
+
+    def absent():
+        raise release.MissingExtraError
+
+    monkeypatch.setattr(release, "demand_extra", absent)
+    write_twin(world)
+    said = build(world, code=6)
+    assert "kohort[twin]" in said
+    assert budget_or_none(world) is None
+
+
+def budget_or_none(world: Path) -> dict | None:
+    """The statement of the family; None before anything was charged."""
+    shown = json.loads(run("budget", "show", "--json", "--workspace", str(world / "ws")))
+    return next(iter(shown["families"]), None)
+
+
+def test_no_raw_id_and_no_true_figure_in_the_package(world):
+    """Raw ids stand in no file of the package; how near it comes stands beside it."""
+    write_twin(world, more='statistics = [{ column = "final", values = ["Pass"] }]')
+    build(world)
+    held = b"".join(p.read_bytes() for p in (world / "package").rglob("*") if p.is_file())
+    assert not any(raw_id(i).encode() in held for i in range(PEOPLE))
+    assert not list((world / "package").rglob("*fidelity*"))
+    fidelity = json.loads((world / "package.steward" / "fidelity.json").read_text())
+    assert fidelity["learners"]["real"] == PEOPLE - 1
+    assert fidelity["prediction"] is not None
+
+
+@pytest.mark.parametrize(
+    ("asked", "said"),
+    [
+        ({"columns": 'learners = ["gendr"]'}, "did you mean gender?"),
+        ({"columns": 'learners = ["gender"]', "scope": "course"}, "required with pseudonyms"),
+        ({"columns": 'enrolments = ["code"]'}, "its learner table"),
+        ({"columns": 'learners = ["gender"]\nenrolments = ["final"]'}, "exactly one item column"),
+        ({"more": "levels = { region = 9 }"}, "levels 0 to"),
+        ({"more": "levels = { code = 1 }"}, "the item has no levels"),
+        ({"more": "levels = { other = 1 }"}, "no column that is asked for"),
+        ({"budget": "rho = 0.1"}, "ask for epsilon"),
+        ({"budget": "epsilon = 1.0\ndelta = 1e-9"}, "nothing is discovered"),
+        ({"title": "epsilon = 0"}, "title"),
+        ({"more": 'statistics = [{ column = "final", values = ["Psas"] }]'}, "has no value Psas"),
+        ({"budget": "epsilon = 0.000002"}, "a marginal's part is below a millionth"),
+    ],
+)
+def test_refusals(world, asked, said):
+    """What can't be asked is refused in one line, by `request check` too."""
+    write_twin(world, **asked)
+    assert said in build(world, code=3)
+    ws = str(world / "ws")
+    assert said in run("request", "check", str(world / "request.toml"), "--workspace", ws, code=3)
+
+
+def test_check_tells_what_is_measured(world):
+    """Cells and half-widths of every marginal, before anything is spent."""
+    write_twin(world)
+    words = ("request", "check", str(world / "request.toml"), "--workspace", str(world / "ws"))
+    told = json.loads(run(*words, "--json"))
+    assert told["privacy"]["micro_epsilon"] <= 1_000_000
+    assert told["budget"]["fits"]
+    assert {"gender", "region", "code", "final", "clicks", "_rows"} == {
+        column for one in told["measured"] for column in one["columns"]
+    }
+    lines = run(*words)
+    assert lines.count("95% half-width") == len(told["measured"])
+    assert budget_or_none(world) is None
+
+
+def test_the_twin_of_an_extract(world):
+    """The command writes a request of its own, says the same when run again, and builds it."""
+    said = twin(world, "--epsilon", "1", "--level", "region=1")
+    file = world / "extract.twin.toml"
+    assert str(file) in said
+    assert 'levels = { "region" = 1 }' in file.read_text()
+    twin(world, "--epsilon", "1", "--level", "region=1", "--out", str(world / "package"))
+    assert verified(world)["ok"]
+    assert set(tables(world)["learners"]["region"]) <= {"A", "B", "(missing)"}
+    assert "says something else" in twin(world, "--epsilon", "2", code=8)
+    assert "not both" in twin(world, code=3)
+    assert "COLUMN=LEVEL" in twin(world, "--epsilon", "1", "--level", "region", code=3)
+
+
+def test_the_twin_needs_an_approval_of_its_own(tmp_path):
+    """Where the policy asks for approvals, the extract's is none for its twin."""
+    world = make_aggregate_world(tmp_path / "world", local=False)
+    said = twin(world, "--epsilon", "1", "--out", str(world / "package"), code=3)
+    assert "approve" in said
+    assert (world / "extract.twin.toml").exists()
+    assert not (world / "package").exists()
+
+
+def test_columns_without_rows(world):
+    """Learners alone have a twin, too; who takes part is still told by their courses."""
+    write_twin(world, columns='learners = ["gender"]')
+    build(world)
+    assert verified(world)["ok"]
+    assert set(tables(world)) == {"learners", "marginal_01"}
