@@ -134,6 +134,8 @@ def _of_settings(request: SyntheticRequest, family: Family) -> Iterator[Violatio
             named = getattr(statistic, key)
             if named is not None and named not in asked:
                 yield Violation(f"release.statistics.{i}.{key}", "no column that is asked for")
+        if statistic.by == statistic.column:
+            yield Violation(f"release.statistics.{i}.by", "another column was expected")
 
 
 def needed_views(request: SyntheticRequest, family: Family) -> Mapping[str, tuple[str, ...]]:

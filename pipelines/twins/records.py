@@ -68,7 +68,10 @@ def records_of(
         own = numbered.join(views["learners"], on=LEARNER, how="inner").sort(_NUMBER)
         found |= _coded(own, plan.of_view("learners"))
     if "enrolments" in views:
-        rows = numbered.join(views["enrolments"], on=LEARNER, how="inner").sort(_NUMBER)
+        # In an order of what they hold: which of them a lot means depends on no other learner.
+        rows = numbered.join(views["enrolments"], on=LEARNER, how="inner").sort(
+            _NUMBER, pl.all().exclude(_NUMBER)
+        )
         owners = rows[_NUMBER].to_numpy()
         counts = np.bincount(owners, minlength=numbered.height)
         found[plan.shape.number] = np.minimum(counts, plan.shape.most_rows) - 1
