@@ -23,6 +23,7 @@ class Published:
         tolerance: how far outside a world may be, in the figure's own unit.
         source: who published it.
         share: whether it is shown as a percentage.
+        instead: where another published figure excludes this one, that other: a world follows it.
     """
 
     name: str
@@ -31,6 +32,7 @@ class Published:
     tolerance: float
     source: str
     share: bool = False
+    instead: str = ""
 
     def __post_init__(self) -> None:
         """Check the range.
@@ -60,13 +62,18 @@ class Agreement:
 
     @property
     def holds(self) -> bool:
-        """Whether they agree."""
-        return self.published.agrees(self.found)
+        """Whether they agree, or another published figure was followed."""
+        return bool(self.published.instead) or self.published.agrees(self.found)
 
 
 def share(name: str, value: float, tolerance: float, source: str) -> Published:
     """A published share."""
     return Published(name, value, value, tolerance, source, share=True)
+
+
+def excluded(name: str, value: float, source: str, *, by: str, as_share: bool) -> Published:
+    """A published figure that can't hold beside another one, which is followed instead."""
+    return Published(name, value, value, 0.0, source, share=as_share, instead=by)
 
 
 def number(name: str, value: float, tolerance: float, source: str) -> Published:

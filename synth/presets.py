@@ -2,6 +2,7 @@
 
 import importlib.resources
 from collections.abc import Iterator
+from datetime import datetime
 from functools import cache
 from typing import Final, TypeAlias
 
@@ -12,15 +13,19 @@ from schemas.declaration import toml_document
 from schemas.violations import SchemaError, Violation, violations_of
 from synth.coursera import LEARNER, coursera_parts
 from synth.coursera_preset import CourseraPreset
+from synth.open_university import oulad_parts
+from synth.oulad_preset import OuladPreset
 from synth.parts import Part
 from synth.permission import said_by
 
-Preset: TypeAlias = CourseraPreset
+Preset: TypeAlias = CourseraPreset | OuladPreset
 
-PRESETS: Final = ("small", "mooc")
+PRESETS: Final = ("small", "mooc", "oulad")
 """The presets that come with kohort."""
 
-_SHAPES: Final[dict[str, type[Preset]]] = {"coursera": CourseraPreset}
+_SHAPES: Final[dict[str, type[Preset]]] = {"coursera": CourseraPreset, "oulad": OuladPreset}
+_ASKED: Final = datetime(2012, 1, 1)  # noqa: DTZ001 - naive UTC, as all of a world
+"""Before anybody of a world without a calendar registers."""
 
 
 def parse_preset(text: str, *, subject: str) -> Preset:
@@ -80,6 +85,8 @@ def world_parts(preset: Preset, *, learners: int, courses: int, seed: int) -> It
     Raises:
         ValueError: fewer than one learner or course, or a negative seed.
     """
+    if isinstance(preset, OuladPreset):
+        return oulad_parts(preset, learners=learners, courses=courses, seed=seed)
     return coursera_parts(preset, learners=learners, courses=courses, seed=seed)
 
 
@@ -95,5 +102,8 @@ def rights_of(preset: Preset, part: Part, *, seed: int, number: int) -> pl.DataF
     Returns:
         Text columns in the order of a rights file; one or two rows a learner, or none.
     """
+    if isinstance(preset, OuladPreset):
+        learners = part["studentInfo"]["id_student"].unique(maintain_order=True)
+        return said_by(learners, _ASKED, preset.rights, seed=seed, number=number)
     users = part["users"]
     return said_by(users[LEARNER], users["user_join_ts"], preset.rights, seed=seed, number=number)

@@ -6,7 +6,7 @@ The table of docs/synthetic-data.md is this command's output. It takes about a m
 import argparse
 import math
 import sys
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 
 import polars as pl
 
@@ -26,10 +26,8 @@ COMPARED: Mapping[str, tuple[Sequence[Published], Figures]] = {
 COURSES = {"mooc": 200, "oulad": 7}
 LEARNERS = 100_000
 SEED = 1
-HEADER = (
-    "| figure | published | tolerance | found | source |",
-    "|---|---|---|---|---|",
-)
+HEADER = ["| figure | published | tolerance | found | source |", "|---|---|---|---|---|"]
+EXCLUDED = ["| figure | published | found | source | excluded by |", "|---|---|---|---|---|"]
 
 
 def agreements(
@@ -58,19 +56,23 @@ def told(published: Published) -> str:
     return low if published.low == published.high else f"{low} to {high}"
 
 
-def cells(published: Published) -> tuple[str, str, str, str]:
-    """The figure's name, what was published, the tolerance and the source."""
+def row(published: Published, found: str) -> str:
+    """A line of the table; of the second one where another figure was followed."""
+    name, value, source = published.name, told(published), published.source
+    if published.instead:
+        return f"| {name} | {value} | {found} | {source} | {published.instead} |"
     width = "" if published.tolerance == 0 else f"± {shown(published.tolerance, published)}"
-    return published.name, told(published), width, published.source
+    return f"| {name} | {value} | {width} | {found} | {source} |"
 
 
-def lines(found: Sequence[Agreement]) -> Iterator[str]:
-    """The table."""
-    yield from HEADER
+def lines(found: Sequence[Agreement]) -> tuple[list[str], list[str]]:
+    """The table of what is followed, and that of what other figures exclude."""
+    tables = (list(HEADER), list(EXCLUDED))
     for one in found:
-        name, value, width, source = cells(one.published)
         mark = "" if one.holds else " **outside**"
-        yield f"| {name} | {value} | {width} | {shown(one.found, one.published)}{mark} | {source} |"
+        value = shown(one.found, one.published) + mark
+        tables[bool(one.published.instead)].append(row(one.published, value))
+    return tables
 
 
 def main() -> int:
@@ -85,7 +87,9 @@ def main() -> int:
         found = agreements(preset, learners=options.learners, seed=options.seed)
         print(f"\n`{preset}`, {options.learners:,} learners, {COURSES[preset]} courses, seed "
               f"{options.seed}:\n")  # fmt: skip
-        print("\n".join(lines(found)))
+        for table in lines(found):
+            if len(table) > len(HEADER):
+                print("\n".join([*table, ""]))
         outside += sum(not one.holds for one in found)
     return int(outside > 0)
 

@@ -6,7 +6,7 @@ from datetime import datetime, timedelta
 import polars as pl
 import pytest
 
-from synth.agreement import Published, compared, number, share
+from synth.agreement import Published, compared, excluded, number, share
 from synth.mooc_figures import MOOC_FIGURES, mooc_figures
 from synth.oulad_figures import OULAD_FIGURES, oulad_figures
 from tests.published_figures import lines
@@ -115,7 +115,7 @@ def test_figures_of_courses_by_hand(courses):
         "active days of who views less than half, mean": 1,
         "active days of the certified, mean": 10,
         # A has nine gaps of a day, B one: all whole days.
-        "gaps of half a day and more within 3 hours of whole days": 1,
+        "gaps within 3 hours of whole days": 1,
         "post, of who enters": 2 / 3,
         "posts of a poster, mean": 2,
         "posts of a poster, most": 3,
@@ -123,7 +123,8 @@ def test_figures_of_courses_by_hand(courses):
         "start a video of week 2": 1 / 4,  # item j is none, and D has one week
         # One grade is 0; the two others are 0.02 a hundredth.
         "grades of 0, to the mean of other hundredths": 50,
-        "commonest tenth of grades above 0.1, its middle": 0.55,
+        "commonest tenth of grades above one half, its middle": 0.95,
+        "registrations a learner of the whole platform": 5 / 4,
     }
     for name, value in expected.items():
         assert found[name] == pytest.approx(value), name
@@ -203,6 +204,7 @@ def test_a_figure_agrees_within_its_tolerance():
     assert [one.agrees(x) for x in (0.24, 0.25, 0.75, 0.76)] == [False, True, True, False]
     assert not one.agrees(math.nan)
     assert one.agrees(0.2, times=2)
+    assert not one.agrees(0.2)
     wide = Published("b", 2, 5, 1, "here")
     assert [wide.agrees(x) for x in (0.9, 1, 6, 6.1)] == [False, True, True, False]
 
@@ -227,9 +229,12 @@ def test_the_table_marks_what_is_outside():
         Published("b", 2, math.inf, 0, "X"),
         number("c", 7_722, 772, "Y"),
         Published("d", 2, 5, 0, "X"),
+        excluded("e", 0.126, "Z", by="a", as_share=True),
     ]
-    found = {"a": 0.4, "b": 3.14159, "c": 8_000.4, "d": 2}
-    assert list(lines(list(compared(figures, found))))[2:] == [
+    found = {"a": 0.4, "b": 3.14159, "c": 8_000.4, "d": 2, "e": 0.05}
+    table, others = lines(list(compared(figures, found)))
+    assert others[2:] == ["| e | 12.6% | 5% | Z | a |"]
+    assert table[2:] == [
         "| a | 35% | ± 1.5% | 40% **outside** | Ho |",
         "| b | at least 2 |  | 3.14 | X |",
         "| c | 7,722 | ± 772 | 8,000 | Y |",
