@@ -104,8 +104,9 @@ def make_world(frames: Mapping[str, pl.DataFrame], plan: Plan) -> World:
         enrolments = Table("enrolments", rows, plan.enrolment_ladders, plan.item)
     if "learners" in frames:
         learners = frames["learners"]
-        if enrolments is not None:
-            learners = learners.join(enrolments.rows, on=LEARNER, how="semi")
+        if "enrolments" in frames:
+            # Whether or not its rows are released: who has none takes no part as a learner.
+            learners = learners.join(frames["enrolments"], on=LEARNER, how="semi")
     else:
         # Without any learner column the table still says who is in the release.
         learners = frames["enrolments"].select(LEARNER).unique()

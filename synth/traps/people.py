@@ -7,12 +7,12 @@ from synth.behaviour import NOT_PASSABLE, NOT_PASSED, PASSED
 from synth.traps.claims import Absent, Counted, Never, Present, Quarantined
 from synth.traps.expected import Trap
 from synth.traps.ground import LEARNT, Ground
-from synth.traps.requests import COURSES, FIGURES, MICRODATA, within
+from synth.traps.requests import COURSES, EVERY, FIGURES, MICRODATA, within
 from synth.traps.telling import told
 from synth.world import LEARNER
 
-_BOTH: Final = (COURSES, FIGURES)
-"""Requests that read the tables of progress."""
+_ACTIVE: Final = (COURSES, FIGURES)
+"""Requests that read what was done in courses."""
 
 
 def orphans(ground: Ground) -> Trap:
@@ -24,8 +24,8 @@ def orphans(ground: Ground) -> Trap:
     ground.grade(unknown, course, state=PASSED)
     ground.work(unknown, course)
     put_aside = (
-        (_BOTH, "course_memberships"),
-        (_BOTH, "course_progress"),
+        (EVERY, "course_memberships"),
+        (_ACTIVE, "course_progress"),
         ((COURSES,), "course_grades"),
     )
     return Trap(
@@ -79,7 +79,7 @@ def repeats(ground: Ground) -> Trap:
         "Each profile and grade stands there twice, each membership and completed item thrice.",
         (
             *told(course, len(learners)),
-            Quarantined(_BOTH, "users", "", "duplicate_row", len(learners)),
+            Quarantined(EVERY, "users", "", "duplicate_row", len(learners)),
             Quarantined((COURSES,), "course_grades", "", "duplicate_row", len(learners)),
         ),
     )
@@ -116,7 +116,7 @@ def contradictions(ground: Ground) -> Trap:
                     ("reported_or_inferred_gender", "male", 0),
                 )
             ),
-            Quarantined(_BOTH, "users", "", "duplicate_key", crowd),
+            Quarantined(EVERY, "users", "", "duplicate_key", crowd),
             Quarantined((COURSES,), "course_grades", "", "duplicate_key", crowd),
         ),
     )
@@ -140,10 +140,10 @@ def labels(ground: Ground) -> Trap:
             Counted((FIGURES,), "by_education", told_apart, counted, within()),
             Absent(MICRODATA, tuple(unknown_degree)),
             Absent((COURSES,), tuple(unknown_country)),
-            Quarantined(_BOTH, "users", "educational_attainment", "not_in_domain", crowd),
+            Quarantined(EVERY, "users", "educational_attainment", "not_in_domain", crowd),
             Quarantined((COURSES,), "users", "country_cd", "not_in_domain", crowd),
-            Quarantined((COURSES,), "course_memberships", "", "no_learner_row", 2 * crowd),
-            Quarantined((FIGURES,), "course_memberships", "", "no_learner_row", crowd),
+            Quarantined(EVERY, "course_memberships", "", "no_learner_row", crowd),
+            Quarantined((COURSES,), "course_memberships", "", "no_learner_row", crowd),
         ),
     )
 
@@ -168,7 +168,7 @@ def several_ids(ground: Ground) -> Trap:
         (
             *told(course, crowd),
             Present((COURSES,), tuple(one for one, _ in kept)),
-            Absent((COURSES,), tuple(one for one, _ in mentors)),
+            Absent(MICRODATA, tuple(one for one, _ in mentors)),
             Absent(MICRODATA, tuple(one for one, _ in withdrawn)),
             Absent(MICRODATA, tuple(other for _, other in withdrawn)),
         ),

@@ -4,10 +4,11 @@ import math
 from collections.abc import Mapping
 from typing import Final
 
-COURSES, LEARNERS, FIGURES = "courses", "learners", "figures"
-"""Names of requests: microdata under course scope, microdata under release scope, an aggregate."""
+COURSES, LEARNERS, PROFILES, FIGURES = "courses", "learners", "profiles", "figures"
+"""Names of requests: microdata under course scope; under release scope with courses, and without;
+an aggregate."""
 
-MICRODATA: Final = (COURSES, LEARNERS)
+MICRODATA: Final = (COURSES, LEARNERS, PROFILES)
 EVERY: Final = (*MICRODATA, FIGURES)
 
 SOURCE: Final = "world"
@@ -70,6 +71,18 @@ suppression_limit = 0.2
 item_suppression_limit = 0.5
 """
 
+_PROFILES: Final = """
+[release]
+type = "microdata"
+pseudonyms = "release"
+learners = ["educational_attainment", "reported_or_inferred_gender"]
+csv = true
+
+[release.privacy]
+k = {k}
+suppression_limit = 0.2
+"""
+
 _FIGURES: Final = f"""
 [release]
 type = "aggregate"
@@ -116,6 +129,7 @@ def requests_of(k: int) -> Mapping[str, str]:
     return {
         COURSES: _HEAD.format(title="Passing and activity by background") + _COURSES.format(k=k),
         LEARNERS: _HEAD.format(title="Courses taken by background") + _LEARNERS.format(k=k),
+        PROFILES: _HEAD.format(title="Learners by background") + _PROFILES.format(k=k),
         FIGURES: _HEAD.format(title="Learners and activity by course") + _FIGURES,
     }
 

@@ -24,7 +24,8 @@ def boundary(ground: Ground) -> Trap:
             *told(enough, ground.k),
             *told(few, 0, figure=ground.k - 1),
             Present((COURSES,), tuple(shown)),
-            Absent(MICRODATA, tuple(hidden)),
+            Absent((COURSES,), tuple(hidden)),
+            Counted((LEARNERS,), "enrolments", {"course_id": few}, 0),
             Hidden(MICRODATA, ground.k),
         ),
     )
@@ -44,7 +45,9 @@ def staff(ground: Ground) -> Trap:
         "k - 1 learners, and instructors and mentors of the same class, some of them enrolled too.",
         (
             *told(course, 0, figure=ground.k - 1),
-            Absent(MICRODATA, (*learners, *teaching, *both)),
+            Counted((LEARNERS,), "enrolments", {"course_id": course}, 0),
+            Absent((COURSES,), tuple(learners)),
+            Absent(MICRODATA, (*teaching, *both)),
         ),
     )
 

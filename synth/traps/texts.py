@@ -6,7 +6,7 @@ from typing import Final
 from synth.traps.claims import Never, Nowhere, Read, Refused, Warned
 from synth.traps.expected import Trap
 from synth.traps.ground import ENROLLED, LEARNT, Ground
-from synth.traps.requests import COURSES, EVERY, FIGURES, LEARNERS
+from synth.traps.requests import COURSES, EVERY, FIGURES, LEARNERS, PROFILES
 from synth.traps.telling import told
 from synth.world import LEARNER
 
@@ -93,6 +93,7 @@ def unknown_columns(ground: Ground) -> Trap:
     added = (
         ((COURSES,), "course_grades", "grader_note"),
         ((LEARNERS,), "course_memberships", "invited_by"),
+        ((PROFILES,), "users", "full_name"),
         ((FIGURES,), "course_progress", "device_owner"),
     )
     return Trap(

@@ -1,0 +1,103 @@
+"""Every release of a trapped world, from Parquet and from SQLite, is as `expected.json` says."""
+
+import json
+from pathlib import Path
+
+import polars as pl
+import pytest
+
+from pipelines.worlds.delimited import coursera_zip
+from pipelines.worlds.tables import DATABASE_FILE, parquet_folder, sqlite_folder
+from synth.consent import make_rights
+from synth.traps import make_traps, plant
+from synth.world import LEARNER, make_world
+from tests import trapped
+from tests.trapped import World
+
+SEED = 20_261
+SOURCES = ("parquet", "sqlite")
+REQUESTS = ("courses", "learners", "profiles", "figures")
+"""What is built of a trapped world: microdata under both scopes, and an aggregate."""
+
+
+def write(folder: Path, fmt: str) -> World:
+    """A trapped world of 120 learners and the planted ones."""
+    base = make_world(120, courses=3, seed=SEED)
+    traps = make_traps(seed=SEED)
+    place = {
+        "parquet": folder / "world",
+        "sqlite": folder / "world",
+        "zip": folder / "world.zip",
+    }[fmt]
+    sink = {"parquet": parquet_folder, "sqlite": sqlite_folder, "zip": coursera_zip}[fmt]
+    with sink(place) as take:
+        for part in plant([base], traps):
+            take(part)
+    rights, late, expected = (folder / name for name in ("r.csv", "late.csv", "expected.json"))
+    pl.concat([make_rights(base["users"], seed=SEED), traps.rights]).write_csv(rights)
+    traps.late.write_csv(late)
+    expected.write_text(traps.expected.to_json())
+    location = f"sqlite:///{place / DATABASE_FILE}" if fmt == "sqlite" else str(place)
+    return World(location, rights, late, json.loads(expected.read_text()))
+
+
+@pytest.fixture(scope="module", params=SOURCES)
+def world(request, tmp_path_factory) -> World:
+    """The trapped world in one format."""
+    return write(tmp_path_factory.mktemp(request.param), request.param)
+
+
+@pytest.fixture(scope="module", params=REQUESTS)
+def release(request, world, tmp_path_factory) -> trapped.Release:
+    """A release of it, after one that late rights have overtaken."""
+    return trapped.make_release(world, tmp_path_factory.mktemp(request.param), request.param)
+
+
+def test_a_release_is_as_expected(world, release):
+    """Whoever must not be there is not, whoever must is; counts, values and texts are as claimed.
+
+    Figures with noise: those of one release are claimed within what noise exceeds once in 10^9.
+    """
+    assert trapped.faults(release, world.expected) == []
+
+
+def test_what_is_put_aside(world, release):
+    """Rows that break their declaration, by table, column and reason: these and no others."""
+    claimed = trapped.to_be_put_aside(world.expected, release.name)
+    assert claimed
+    assert trapped.put_aside(release) == claimed
+
+
+def test_no_id_of_any_learner_leaves(world, release):
+    """Nor of those who were not planted."""
+    users = trapped.open_source(world.location, base=Path()).tables["users"]
+    ids = pl.concat(users.read([LEARNER]).batches)[LEARNER].unique()
+    assert len(ids) > 800
+    for place, content in trapped.everything(release):
+        assert not [one for one in ids if one in content], place
+
+
+def test_a_column_that_nobody_declared_refuses_whoever_needs_its_table(world, release):
+    """By name, and nothing is written."""
+    refused = [c for c in trapped.claims(world.expected, release.name) if c["claim"] == "refused"]
+    assert refused
+    for claim in refused:
+        assert claim["says"] in trapped.refusal(world, release, claim)
+
+
+def test_what_a_check_warns_of(world):
+    """Unknown columns and tables by name, and plain ids."""
+    claims = trapped.claims(world.expected, None)
+    warned = [claim["says"] for claim in claims if claim["claim"] == "warned"]
+    assert len(warned) >= 4
+    lines = trapped.warnings_of(world)
+    assert [says for says in warned if not any(says in line for line in lines)] == []
+
+
+@pytest.mark.parametrize("fmt", ["parquet", "sqlite", "zip"])
+def test_texts_are_read_as_they_were_written(tmp_path, fmt):
+    """Quotes, backslashes and ends of lines, in a true-format export too."""
+    world = write(tmp_path, fmt)
+    reads = [c for c in trapped.claims(world.expected, None) if c["claim"] == "read"]
+    assert len(reads) > 10
+    assert [c for c in reads if trapped.cell(world, c) != [c["text"]]] == []
