@@ -9,26 +9,15 @@ from dataclasses import dataclass
 from typing import Final
 
 import numpy as np
+import numpy.typing as npt
 import polars as pl
 
 from synth.catalogue import Catalogue
-from synth.catalogue_tables import (
-    COMPLETED,
-    NOT_PASSABLE,
-    NOT_PASSED,
-    PASSED,
-    STARTED,
-    VERIFIED_PASSED,
-)
+from synth.codes import COMPLETED, STARTED
 from synth.columns import DAY, Floats, Ints, Mask, constant, offsets, picked, timestamps
 from synth.coursera_preset import Activity, Outcomes
-from synth.enrolling import Enrolments
-from synth.people import LEARNER, Learners
-
-__all__ = [
-    "ABSENT", "CERTIFIED", "COMPLETED", "EXPLORED", "NOT_PASSABLE", "NOT_PASSED", "PASSED",
-    "STARTED", "VERIFIED_PASSED", "VIEWED", "Log", "behave", "fates", "progress",
-]  # fmt: skip
+from synth.enrolling import Block, Enrolments
+from synth.people import LEARNER
 
 ABSENT, VIEWED, EXPLORED, CERTIFIED = range(4)
 """What becomes of an enrolment."""
@@ -89,9 +78,8 @@ def fates(
 
 
 def behave(
-    enrolments: Enrolments,
+    block: Block,
     fate: Ints,
-    catalogue: Catalogue,
     *,
     outcomes: Outcomes,
     activity: Activity,
@@ -100,15 +88,15 @@ def behave(
     """Let learners work through the courses they enrolled in.
 
     Args:
-        enrolments: who is where.
-        fate: what becomes of them.
-        catalogue: the courses.
+        block: who is where.
+        fate: what becomes of each enrolment.
         outcomes: which items they start.
         activity: and when.
         rng: where chance comes from.
     """
+    enrolments = block.enrolments
     active = np.flatnonzero(fate != ABSENT)
-    owner, item = _touched(enrolments.courses[active], fate[active], catalogue, outcomes, rng)
+    owner, item = _touched(enrolments.courses[active], fate[active], block.catalogue, outcomes, rng)
     counts = np.bincount(owner, minlength=len(active))
     first = offsets(counts)
     gaps = _gaps(owner, fate[active], activity, rng)
@@ -134,9 +122,7 @@ def behave(
     )
 
 
-def progress(
-    log: Log, enrolments: Enrolments, learners: Learners, catalogue: Catalogue
-) -> pl.DataFrame:
+def progress(log: Log, block: Block) -> pl.DataFrame:
     """The table `course_progress`: what was started, then what was completed."""
     done = np.flatnonzero(log.done)
     entry, item = (np.concatenate([a, a[done]]) for a in (log.entry, log.item))
@@ -146,9 +132,9 @@ def progress(
     ]
     return pl.DataFrame(
         {
-            "course_id": picked(catalogue.ids, enrolments.courses[entry]),
-            "course_item_id": picked(catalogue.items.ids, item),
-            LEARNER: picked(learners.ids, enrolments.users[entry]),
+            "course_id": block.courses(entry),
+            "course_item_id": picked(block.catalogue.items.ids, item),
+            LEARNER: block.users(entry),
             "course_progress_state_type_id": pl.concat(states),
             "course_progress_ts": timestamps(np.concatenate([log.started, log.completed[done]])),
         }
@@ -185,16 +171,16 @@ def _touched(
 ) -> tuple[Ints, Ints]:
     """Which items each active enrolment starts: row numbers of both."""
     counts = catalogue.item_counts[courses]
-    owner = np.repeat(np.arange(len(courses), dtype=np.int32), counts)
-    item = np.arange(len(owner)) + (catalogue.first_item[courses] - offsets(counts))[owner]
+    each = np.repeat(np.arange(len(courses), dtype=np.int32), counts)
+    offered = np.arange(len(each)) + (catalogue.first_item[courses] - offsets(counts))[each]
     chances = _chances(catalogue, preset)
     # The first item opens the course: whoever comes starts it, however far he comes then.
     module = np.where(catalogue.items.place == 0, -1, catalogue.items.module)
-    chance = chances.ravel()[((fate - VIEWED) * chances.shape[1])[owner] + item]
-    starts = rng.random(len(owner), dtype=np.float32) < chance
-    starts &= module[item] <= _reach(fate, preset, rng)[owner]
+    chance = chances.ravel()[((fate - VIEWED) * chances.shape[1])[each] + offered]
+    starts = rng.random(len(each), dtype=np.float32) < chance
+    starts &= module[offered] <= _reach(fate, preset, rng)[each]
     places = np.flatnonzero(starts)
-    owner, item = owner[places].astype(np.int64), item[places]
+    owner, item = each[places].astype(np.int64), offered[places]
     # Whoever views less than half starts less than half.
     rank = np.arange(len(owner)) - offsets(np.bincount(owner, minlength=len(courses)))[owner]
     limit = np.where(fate == VIEWED, (counts - 1) // 2, counts)
@@ -202,7 +188,7 @@ def _touched(
     return owner[within], item[within]
 
 
-def _chances(catalogue: Catalogue, preset: Outcomes) -> np.ndarray:
+def _chances(catalogue: Catalogue, preset: Outcomes) -> npt.NDArray[np.float32]:
     """How likely an item is started, by fate: of those who come as far as its module."""
     items = catalogue.items
     opening = items.opening | (items.place == 0)

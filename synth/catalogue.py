@@ -6,15 +6,13 @@ from typing import Final
 import numpy as np
 import polars as pl
 
+from synth.codes import LECTURE, PEER_REVIEW, QUIZ, READING
 from synth.columns import DAY, Floats, Ints, Mask, long_ids, offsets, short_ids
 from synth.coursera_preset import Courses
 
 FIRST_LAUNCH: Final = 1_451_606_400  # 2016-01-01 UTC
 LAST_LAUNCH: Final = 1_577_836_800  # 2020-01-01 UTC
 LAST_SESSION: Final = 1_735_689_600  # 2025-01-01 UTC
-
-LECTURE, READING, QUIZ, PEER_REVIEW = 1, 3, 7, 8
-"""`course_item_type_id`."""
 
 _LEAST_MODULE: Final = 4
 """Items that a module has at least, so that there is a video in each beside its quiz."""
@@ -143,7 +141,8 @@ class Catalogue:
         """
         since = seconds - self.launches[courses] - 7 * DAY
         number = -(-since // self.session_seconds)
-        return np.clip(number, 0, self.session_counts[courses] - 1)
+        found: Ints = np.clip(number, 0, self.session_counts[courses] - 1)
+        return found
 
     def session_length(self, courses: Ints) -> Ints:
         """For how many seconds a session of the course runs: a week a module."""
@@ -215,8 +214,9 @@ def make_catalogue(courses: int, preset: Courses, *, rng: np.random.Generator) -
 
 
 def _drawn(chances: Floats, chance: Floats) -> Ints:
-    found = np.searchsorted(chances, chance * chances[-1], side="right")
-    return np.minimum(found, len(chances) - 1)
+    above = np.searchsorted(chances, chance * chances[-1], side="right")
+    found: Ints = np.minimum(above, len(chances) - 1)
+    return found
 
 
 def _items(
@@ -230,7 +230,8 @@ def _items(
     place = np.arange(len(course)) - offsets(counts)[course]
     module = place * modules[course] // counts[course]
     starts = _changes(course, module)
-    ends = np.append(starts[1:], True)  # noqa: FBT003 - a value, not a switch
+    ends = place + 1 == counts[course]
+    ends[:-1] |= starts[1:]
     within = _since(starts)
     opening = np.roll(starts & (place == 0), 1) | (starts & (place > 0))
     kind = np.where(rng.random(len(course)) < lectures, LECTURE, READING)

@@ -1,86 +1,34 @@
 """The tables that say what synthetic courses are made of."""
 
-import re
-from collections.abc import Sequence
 from typing import Final
 
 import numpy as np
 import polars as pl
 
-from synth.catalogue import LECTURE, PEER_REVIEW, QUIZ, READING, Catalogue
-from synth.columns import DAY, Ints, constant, long_ids, offsets, picked, timestamps
-from synth.coursera_preset import Grading, Peers
+from synth.catalogue import Catalogue
+from synth.codes import LECTURE, QUIZ
+from synth.columns import Ints, constant, offsets, picked, timestamps
 from synth.parts import Part
-from synth.pools import CATEGORIES, LEVELS, draw, phrases
-
-NOT_PASSED, PASSED, VERIFIED_PASSED, NOT_PASSABLE = range(4)
-STARTED, COMPLETED = 1, 2
-PEER_SCORE: Final = 10.0
-"""Points of a peer assignment."""
-WAIT_FOR_SCORE: Final = DAY
-"""For how long work handed in waits for its score."""
+from synth.pools import LEVELS, draw, slugs, titles
 
 _LECTURE_MS: Final = 420_000
-_EXPORTED: Final = "2025-01-01"
 
 _TEXT: Final = pl.String()
 _NUMBER: Final = pl.Int32()
 _TIME: Final = pl.Datetime("us")
 
-_PASSING_STATES: Final = pl.DataFrame(
-    {
-        "course_passing_state_id": [NOT_PASSED, PASSED, VERIFIED_PASSED, NOT_PASSABLE],
-        "course_passing_state_desc": ["not passed", "passed", "verified passed", "not passable"],
-    },
-    schema_overrides={"course_passing_state_id": _NUMBER},
-)
-_ITEM_PASSING_STATES: Final = pl.DataFrame(
-    {
-        "course_item_passing_state_id": [NOT_PASSED, PASSED, VERIFIED_PASSED],
-        "course_item_passing_state_desc": ["not passed", "passed", "verified passed"],
-    },
-    schema_overrides={"course_item_passing_state_id": _NUMBER},
-)
-_PROGRESS_STATES: Final = pl.DataFrame(
-    {
-        "course_progress_state_type_id": [STARTED, COMPLETED],
-        "course_progress_state_type_desc": ["started", "completed"],
-    },
-    schema_overrides={"course_progress_state_type_id": _NUMBER},
-)
-_ITEM_TYPES: Final = pl.DataFrame(
-    {
-        "course_item_type_id": [LECTURE, READING, QUIZ, PEER_REVIEW],
-        "course_item_type_desc": ["lecture", "supplement", "exam", "graded peer"],
-        "course_item_type_category": ["lecture", "supplement", "quiz", "peer"],
-        "course_item_type_graded": [False, False, True, True],
-        "global_item_content_type_id": [None, None, None, None],
-        "deprecated": [False, False, False, False],
-    },
-    schema_overrides={
-        "course_item_type_id": _NUMBER,
-        "global_item_content_type_id": _NUMBER,
-    },
-)
 
-
-def catalogue_tables(
-    catalogue: Catalogue, *, grading: Grading, peers: Peers, rng: np.random.Generator
-) -> Part:
+def catalogue_tables(catalogue: Catalogue, rng: np.random.Generator) -> Part:
     """The tables, with the names and columns of the export's data dictionary.
 
     Args:
         catalogue: the courses.
-        grading: when an item is passed.
-        peers: how many reviews are asked for.
         rng: where the chance comes from that names and describes.
     """
-    pool = phrases()
-    items = _items(catalogue, pool, rng)
-    modules, lessons = _modules(catalogue, pool, rng), _lessons(catalogue, pool, rng)
-    assignments = _peer_items(catalogue)
+    items = _items(catalogue, rng)
+    modules, lessons = _modules(catalogue, rng), _lessons(catalogue, rng)
     return {
-        "courses": _courses(catalogue, pool, rng),
+        "courses": _courses(catalogue, rng),
         "course_branches": _branches(catalogue),
         "course_modules": modules,
         "course_lessons": lessons,
@@ -88,32 +36,12 @@ def catalogue_tables(
         "course_branch_modules": _branch_modules(catalogue, modules),
         "course_branch_lessons": _branch_lessons(catalogue, lessons),
         "course_branch_items": _branch_items(catalogue, items),
-        "course_item_types": _ITEM_TYPES,
-        "on_demand_sessions": _sessions(catalogue),
-        "specializations": _specializations(catalogue, pool, rng),
-        "specializations_courses": _specialization_courses(catalogue),
-        "discussion_course_forums": _forums(catalogue, modules),
-        "peer_assignments": _assignments(catalogue, assignments, grading, peers),
-        "course_item_peer_assignments": assignments,
-        "course_passing_states": _PASSING_STATES,
-        "course_item_passing_states": _ITEM_PASSING_STATES,
-        "course_progress_state_types": _PROGRESS_STATES,
     }
 
 
-def forum_ids(catalogue: Catalogue) -> pl.Series:
-    """A forum a module of the first branch: module ids repeat in no other course."""
-    return catalogue.modules + "-forum"
-
-
-def _named(pool: Sequence[str], count: int, rng: np.random.Generator) -> pl.Series:
-    return picked(pl.Series(pool), rng.integers(0, len(pool), count))
-
-
-def _courses(catalogue: Catalogue, pool: Sequence[str], rng: np.random.Generator) -> pl.DataFrame:
+def _courses(catalogue: Catalogue, rng: np.random.Generator) -> pl.DataFrame:
     count = len(catalogue)
-    names = _named(pool, count, rng)
-    slugs = [f"{re.sub('[^a-z]+', '-', name.lower())}-{n}" for n, name in enumerate(names)]
+    names = titles(count, rng)
     launched = timestamps(catalogue.launches)
     updated = timestamps(catalogue.launches + rng.integers(0, 10_000_000, count))
     text, moment = constant(None, count, _TEXT), constant(None, count, _TIME)
@@ -121,7 +49,7 @@ def _courses(catalogue: Catalogue, pool: Sequence[str], rng: np.random.Generator
     return pl.DataFrame(
         {
             "course_id": catalogue.ids,
-            "course_slug": slugs,
+            "course_slug": slugs(names),
             "course_name": names,
             "course_launch_ts": launched,
             "course_update_ts": updated,
@@ -166,7 +94,7 @@ def _branches(catalogue: Catalogue) -> pl.DataFrame:
     )
 
 
-def _modules(catalogue: Catalogue, pool: Sequence[str], rng: np.random.Generator) -> pl.DataFrame:
+def _modules(catalogue: Catalogue, rng: np.random.Generator) -> pl.DataFrame:
     course = np.repeat(np.arange(len(catalogue)), catalogue.module_counts)
     order = np.arange(len(course)) - catalogue.first_module[course]
     return pl.DataFrame(
@@ -174,13 +102,13 @@ def _modules(catalogue: Catalogue, pool: Sequence[str], rng: np.random.Generator
             "course_id": picked(catalogue.ids, course),
             "course_module_id": catalogue.modules,
             "course_module_order": order.astype(np.int32),
-            "course_module_name": _named(pool, len(course), rng),
-            "course_module_desc": _named(pool, len(course), rng) + ".",
+            "course_module_name": titles(len(course), rng),
+            "course_module_desc": titles(len(course), rng) + ".",
         }
     )
 
 
-def _lessons(catalogue: Catalogue, pool: Sequence[str], rng: np.random.Generator) -> pl.DataFrame:
+def _lessons(catalogue: Catalogue, rng: np.random.Generator) -> pl.DataFrame:
     items = catalogue.items
     first = np.flatnonzero(items.order == 0)
     course, module = items.course[first], items.module[first]
@@ -192,12 +120,12 @@ def _lessons(catalogue: Catalogue, pool: Sequence[str], rng: np.random.Generator
             "course_lesson_id": picked(items.ids, first),
             "course_module_id": picked(catalogue.modules, modules),
             "course_lesson_order": order.astype(np.int32),
-            "course_lesson_name": _named(pool, len(first), rng),
+            "course_lesson_name": titles(len(first), rng),
         }
     )
 
 
-def _items(catalogue: Catalogue, pool: Sequence[str], rng: np.random.Generator) -> pl.DataFrame:
+def _items(catalogue: Catalogue, rng: np.random.Generator) -> pl.DataFrame:
     items = catalogue.items
     return pl.DataFrame(
         {
@@ -206,7 +134,7 @@ def _items(catalogue: Catalogue, pool: Sequence[str], rng: np.random.Generator) 
             "course_lesson_id": picked(items.ids, items.lesson),
             "course_item_order": items.order.astype(np.int32),
             "course_item_type_id": items.kind.astype(np.int32),
-            "course_item_name": _named(pool, len(items.kind), rng),
+            "course_item_name": titles(len(items.kind), rng),
             "course_item_optional": ~items.graded,
         }
     )
@@ -277,113 +205,4 @@ def _branch_items(catalogue: Catalogue, items: pl.DataFrame) -> pl.DataFrame:
         boolean.alias("is_global_item_version_frozen"),
         real.alias("global_item_time_commitment"),
         real.alias("item_weight_in_course_branch_percentage"),
-    )
-
-
-def _sessions(catalogue: Catalogue) -> pl.DataFrame:
-    course = np.repeat(np.arange(len(catalogue)), catalogue.session_counts)
-    number = np.arange(len(course)) - catalogue.first_session[course]
-    begins = catalogue.launches[course] + number * catalogue.session_seconds
-    return pl.DataFrame(
-        {
-            "course_id": picked(catalogue.ids, course),
-            "on_demand_session_id": catalogue.sessions,
-            "on_demand_sessions_start_ts": timestamps(begins),
-            "on_demand_sessions_end_ts": timestamps(begins + catalogue.session_length(course)),
-            "on_demand_sessions_enrollment_end_ts": timestamps(begins + 7 * DAY),
-            "course_branch_id": picked(catalogue.branches, catalogue.branches_of(course, number)),
-        }
-    )
-
-
-def _specializations(
-    catalogue: Catalogue, pool: Sequence[str], rng: np.random.Generator
-) -> pl.DataFrame:
-    ids = catalogue.specializations
-    count = len(ids)
-    _, first = np.unique(catalogue.specialization, return_index=True)
-    subjects = [_subject(number) for number in catalogue.categories[first]]
-    names = _named(pool, count, rng)
-    slugs = [f"{re.sub('[^a-z]+', '-', name.lower())}-{n}" for n, name in enumerate(names)]
-    text, number = constant(None, count, _TEXT), constant(None, count, _NUMBER)
-    return pl.DataFrame(
-        {
-            "specialization_id": ids,
-            "specialization_slug": slugs,
-            "specialization_name": names,
-            "specialization_display_page_launch_ts": timestamps(catalogue.launches[first]),
-            "sequence_branch_id": text,
-            "specialization_version": constant(1, count, _NUMBER),
-            "base_specialization_id": ids,
-            "specialization_primary_domain": subjects,
-            "specialization_primary_subdomain": text,
-            "specialization_language": constant("en", count, _TEXT),
-            "premium_grading_enabled_courses_count": number,
-            "specialization_type": constant("NORMAL", count, _TEXT),
-        }
-    )
-
-
-def _subject(number: int) -> str:
-    """The name of a category: there are some, then they are numbered."""
-    turn, place = divmod(int(number), len(CATEGORIES))
-    return CATEGORIES[place] if turn == 0 else f"{CATEGORIES[place]}-{turn + 1}"
-
-
-def _specialization_courses(catalogue: Catalogue) -> pl.DataFrame:
-    order = np.argsort(catalogue.specialization, kind="stable")
-    number = catalogue.specialization[order]
-    place = np.arange(len(order)) - np.searchsorted(number, number)
-    return pl.DataFrame(
-        {
-            "specialization_id": picked(catalogue.specializations, number),
-            "course_id": picked(catalogue.ids, order),
-            "current_dt": constant(_EXPORTED, len(order), _TEXT),
-            "course_order": (place + 1).astype(np.int32),
-            "is_course_capstone": constant(0, len(order), pl.Boolean()),
-        }
-    )
-
-
-def _forums(catalogue: Catalogue, modules: pl.DataFrame) -> pl.DataFrame:
-    course = np.repeat(np.arange(len(catalogue)), catalogue.module_counts)
-    return modules.select(
-        forum_ids(catalogue).alias("discussion_forum_id"),
-        picked(catalogue.branches, catalogue.first_branch[course]).alias("course_branch_id"),
-        pl.format("Week {}", pl.col("course_module_order") + 1).alias(
-            "discussion_course_forum_title"
-        ),
-        pl.format("Discuss {}", "course_module_name").alias("discussion_course_forum_description"),
-        pl.col("course_module_order").alias("discussion_course_forum_order"),
-    )
-
-
-def _peer_items(catalogue: Catalogue) -> pl.DataFrame:
-    course = np.flatnonzero(catalogue.peer_item >= 0)
-    return pl.DataFrame(
-        {
-            "course_id": picked(catalogue.ids, course),
-            "course_item_id": picked(catalogue.items.ids, catalogue.peer_item[course]),
-            "peer_assignment_id": picked(catalogue.assignments, course),
-        }
-    )
-
-
-def _assignments(
-    catalogue: Catalogue, items: pl.DataFrame, grading: Grading, peers: Peers
-) -> pl.DataFrame:
-    course = np.flatnonzero(catalogue.peer_item >= 0)
-    ids, reviews = pl.col("peer_assignment_id"), pl.lit(peers.reviews.value, _NUMBER)
-    return items.select(
-        ids,
-        ids.str.head(-2).alias("peer_assignment_base_id"),
-        pl.lit("graded").alias("peer_assignment_type"),
-        reviews.alias("peer_assignment_required_review_count"),
-        pl.lit(grading.pass_mark.value).alias("peer_assignment_passing_fraction"),
-        reviews.alias("peer_assignment_required_reviewer_count_for_score"),
-        pl.lit(WAIT_FOR_SCORE * 1_000, _NUMBER).alias("peer_assignment_required_wait_for_score_ms"),
-        pl.lit(PEER_SCORE).alias("peer_assignment_maximum_score"),
-        timestamps(catalogue.launches[course]).alias("peer_assignment_update_ts"),
-        pl.lit(value=False).alias("peer_assignment_is_mentor_graded"),
-        pl.lit(value=False).alias("peer_assignment_is_anonymous"),
     )

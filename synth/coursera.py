@@ -8,10 +8,18 @@ import numpy as np
 from synth.behaviour import CERTIFIED, behave, fates, progress
 from synth.catalogue import Catalogue, make_catalogue
 from synth.catalogue_tables import catalogue_tables
+from synth.codes import code_tables
 from synth.coursera_preset import CourseraPreset
-from synth.enrolling import enrol, memberships, session_memberships, specialization_enrolments
+from synth.enrolling import (
+    Block,
+    enrol,
+    memberships,
+    session_memberships,
+    specialization_enrolments,
+)
 from synth.forum import forum
 from synth.grading import grade_items, grade_tables
+from synth.offering_tables import offering_tables
 from synth.parts import BLOCK, Part
 from synth.peers import peer_reviews
 from synth.people import LEARNER, bridges, learner_key, make_learners, survey
@@ -20,9 +28,8 @@ __all__ = ["LEARNER", "coursera_parts"]
 
 # Streams of chance. 1 is that of rights, see `synth.permission`. What one table draws changes no
 # other, and a block none that follows it.
-_CATALOGUE: Final = 2
-_PEOPLE, _ENROLLING, _ACTIVITY, _GRADES, _ROLES, _FORUM, _PEERS, _BRIDGES = range(3, 11)
-_NAMES: Final = 11
+_CATALOGUE, _NAMES = 2, 3
+_STREAMS: Final = range(4, 12)
 
 
 def coursera_parts(
@@ -55,73 +62,54 @@ def coursera_parts(
 
 def _parts(preset: CourseraPreset, learners: int, courses: int, seed: int) -> Iterator[Part]:
     catalogue = make_catalogue(courses, preset.courses, rng=_rng(_CATALOGUE, seed, 0))
-    names = catalogue_tables(
-        catalogue,
-        grading=preset.grading,
-        peers=preset.peers,
-        rng=_rng(_NAMES, seed, 0),
-    )
+    named = _rng(_NAMES, seed, 0)
+    first = {
+        **catalogue_tables(catalogue, named),
+        **offering_tables(catalogue, grading=preset.grading, peers=preset.peers, rng=named),
+        **code_tables(),
+        **survey(preset.people),
+    }
     for number in range(-(-learners // BLOCK)):
         size = min(BLOCK, learners - number * BLOCK)
-        block = _block(preset, catalogue, size, seed, number)
-        yield block if number else {**names, **survey(preset.people), **block}
+        tables = _tables(preset, catalogue, size, seed=seed, number=number)
+        yield tables if number else {**first, **tables}
 
 
-def _block(
-    preset: CourseraPreset, catalogue: Catalogue, size: int, seed: int, number: int
+def _tables(
+    preset: CourseraPreset, catalogue: Catalogue, size: int, *, seed: int, number: int
 ) -> Part:
     """Everything about the learners of one block. Accounts that teach are among the first."""
     isolated = preset.ids.value == "isolated"
-    learners = make_learners(
-        size, preset.people, isolated=isolated, rng=_rng(_PEOPLE, seed, number)
+    peopling, enrolling, acting, grading, roles, posting, reviewing, bridging = (
+        _rng(stream, seed, number) for stream in _STREAMS
     )
-    enrolments = enrol(learners, catalogue, preset.enrolling, _rng(_ENROLLING, seed, number))
-    rng = _rng(_ACTIVITY, seed, number)
-    fate = fates(enrolments, catalogue, preset.outcomes, rng)
-    log = behave(
-        enrolments, fate, catalogue, outcomes=preset.outcomes, activity=preset.activity, rng=rng
-    )
+    learners = make_learners(size, preset.people, isolated=isolated, rng=peopling)
+    enrolments = enrol(learners, catalogue, preset.enrolling, enrolling)
+    block = Block(learners, catalogue, enrolments)
+    fate = fates(enrolments, catalogue, preset.outcomes, acting)
+    log = behave(block, fate, outcomes=preset.outcomes, activity=preset.activity, rng=acting)
+    grades = grade_items(log, fate, block, preset=preset.grading, rng=grading)
     passed = fate == CERTIFIED
-    rng = _rng(_GRADES, seed, number)
-    grades = grade_items(log, fate, catalogue, preset.grading, rng)
-    people = (enrolments, learners, catalogue)
-    graded = grade_tables(grades, log, fate, *people, preset=preset.grading, rng=rng)
-    rng = _rng(_ROLES, seed, number)
-    tables = {
+    instructors = 0 if number else max(1, len(catalogue) // 4)
+    forums, peers = (
+        learner_key(domain, isolated=isolated) for domain in ("discussions", "peer_assignments")
+    )
+    return {
         "users": learners.users,
         "course_memberships": memberships(
-            *people,
-            preset.enrolling,
-            passed=passed,
-            instructors=0 if number else max(1, len(catalogue) // 4),
-            rng=rng,
+            block, preset.enrolling, passed=passed, instructors=instructors, rng=roles
         ),
-        "on_demand_session_memberships": session_memberships(*people, preset.enrolling, rng),
+        "on_demand_session_memberships": session_memberships(block, preset.enrolling, roles),
         "users_courses__s12n_enrollments": specialization_enrolments(
-            *people, preset.enrolling, passed=passed, rng=rng
+            block, preset.enrolling, passed=passed, rng=roles
         ),
-        "course_progress": progress(log, *people),
-        **graded,
-        **forum(
-            log,
-            *people,
-            preset=preset.forum,
-            key=learner_key("discussions", isolated=isolated),
-            rng=_rng(_FORUM, seed, number),
-        ),
-        **peer_reviews(
-            grades,
-            log,
-            *people,
-            preset=preset.peers,
-            key=learner_key("peer_assignments", isolated=isolated),
-            rng=_rng(_PEERS, seed, number),
-        ),
+        "course_progress": progress(log, block),
+        **grade_tables(grades, log, fate, block, preset=preset.grading, rng=grading),
+        **forum(log, block, preset=preset.forum, key=forums, rng=posting),
+        **peer_reviews(grades, log, block, preset=preset.peers, key=peers, rng=reviewing),
         "demographics_answers": learners.answers,
+        **(bridges(learners, enrolments.users, bridging) if isolated else {}),
     }
-    if isolated:
-        tables |= bridges(learners, enrolments.users, _rng(_BRIDGES, seed, number))
-    return tables
 
 
 def _rng(stream: int, seed: int, number: int) -> np.random.Generator:

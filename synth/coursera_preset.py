@@ -5,6 +5,7 @@ A preset is a TOML text; each parameter stands in it with the source that it was
 """
 
 from collections.abc import Mapping
+from itertools import pairwise
 from typing import Annotated, Literal, Self
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, model_validator
@@ -185,7 +186,7 @@ class Outcomes(BaseModel):
         if self.viewed <= 0:
             raise ValueError("absent + explored + certified below 1 was expected")
         weekly = self.weekly_video.value
-        if any(later > earlier for earlier, later in zip(weekly, weekly[1:], strict=False)):
+        if any(later > earlier for earlier, later in pairwise(weekly)):
             raise ValueError("weekly_video: shares that don't rise were expected")
         least = self.explored.value + self.certified.value
         if weekly[-1] < least or weekly[0] > 1 - self.absent.value:

@@ -7,7 +7,7 @@ import numpy as np
 import polars as pl
 
 from synth.catalogue import Catalogue
-from synth.columns import DAY, Floats, Ints, Mask, constant, picked, timestamps
+from synth.columns import DAY, Floats, Ints, Mask, kept, picked, timestamps
 from synth.coursera_preset import Enrolling
 from synth.people import LEARNER, Learners
 
@@ -40,6 +40,32 @@ class Enrolments:
         return len(self.users)
 
 
+@dataclass(frozen=True, slots=True)
+class Block:
+    """Learners, the courses, and who is where."""
+
+    learners: Learners
+    catalogue: Catalogue
+    enrolments: Enrolments
+
+    def users(self, entries: Ints) -> pl.Series:
+        """The learner keys of these enrolments, under the name that they have in most tables."""
+        return picked(self.learners.ids, self.enrolments.users[entries]).alias(LEARNER)
+
+    def users_in(self, domain: str, entries: Ints) -> pl.Series:
+        """The ids of the learners of these enrolments in a domain; see `synth.people.DOMAINS`."""
+        return picked(self.learners.domains[domain], self.enrolments.users[entries])
+
+    def courses(self, entries: Ints) -> pl.Series:
+        """The ids of the courses of these enrolments."""
+        return picked(self.catalogue.ids, self.enrolments.courses[entries])
+
+    def branches(self, entries: Ints) -> pl.Series:
+        """The ids of the branches that the learners of these enrolments see."""
+        sessions, courses = self.enrolments.sessions[entries], self.enrolments.courses[entries]
+        return picked(self.catalogue.branches, self.catalogue.branches_of(courses, sessions))
+
+
 def enrol(
     learners: Learners, catalogue: Catalogue, preset: Enrolling, rng: np.random.Generator
 ) -> Enrolments:
@@ -60,8 +86,9 @@ def registration_shares(mean: float, most: int) -> Floats:
     numbers = np.arange(1, most + 1)
 
     def shares(exponent: float) -> Floats:
-        weights: Floats = numbers ** (-exponent)
-        return weights / weights.sum()
+        weights = np.power(numbers, -exponent, dtype=np.float64)
+        found: Floats = weights / weights.sum()
+        return found
 
     # The mean falls with the exponent: halve what it lies in.
     low, high = 0.0, 60.0
@@ -75,26 +102,18 @@ def registration_shares(mean: float, most: int) -> Floats:
 
 
 def memberships(
-    enrolments: Enrolments,
-    learners: Learners,
-    catalogue: Catalogue,
-    preset: Enrolling,
-    *,
-    passed: Mask,
-    instructors: int,
-    rng: np.random.Generator,
+    block: Block, preset: Enrolling, *, passed: Mask, instructors: int, rng: np.random.Generator
 ) -> pl.DataFrame:
     """The log of roles, by time: some look first, some leave, a few only look or teach.
 
     Args:
-        enrolments: who is where.
-        learners: of the block.
-        catalogue: the courses.
+        block: who is where.
         preset: how many look and leave.
         passed: by enrolment.
         instructors: how many of the learners teach, each in one course.
         rng: where chance comes from.
     """
+    enrolments, learners, catalogue = block.enrolments, block.learners, block.catalogue
     size = len(enrolments)
     reach = enrolments.starts - enrolments.possible
     before = enrolments.possible + (rng.random(size) * reach).astype(np.int64)
@@ -116,84 +135,64 @@ def memberships(
         where = rng.integers(0, len(catalogue), number)
         possible = np.maximum(learners.joins[who], catalogue.launches[where])
         parts.append((role, who, where, possible + rng.integers(0, 200 * DAY, number)))
-    role = np.concatenate([np.full(len(who), role) for role, who, _, _ in parts])
+    roles = np.concatenate([np.full(len(who), role) for role, who, _, _ in parts])
     user, course, second = (np.concatenate([part[n] for part in parts]) for n in (1, 2, 3))
-    order = np.lexsort((role, course, user, second))
+    order = np.lexsort((roles, course, user, second))
     return pl.DataFrame(
         {
             LEARNER: picked(learners.ids, user[order]),
             "course_id": picked(catalogue.ids, course[order]),
-            "course_membership_role": picked(pl.Series(_ROLES), role[order]),
+            "course_membership_role": picked(pl.Series(_ROLES), roles[order]),
             "course_membership_ts": timestamps(second[order]),
         }
     )
 
 
-def session_memberships(
-    enrolments: Enrolments,
-    learners: Learners,
-    catalogue: Catalogue,
-    preset: Enrolling,
-    rng: np.random.Generator,
-) -> pl.DataFrame:
+def session_memberships(block: Block, preset: Enrolling, rng: np.random.Generator) -> pl.DataFrame:
     """The session that each comes into; some move on to the next one when it ends."""
+    enrolments, catalogue = block.enrolments, block.catalogue
     number, courses = enrolments.sessions, enrolments.courses
-    ends = (
-        catalogue.launches[courses]
-        + number * catalogue.session_seconds
-        + catalogue.session_length(courses)
-    )
-    ends = np.maximum(ends, enrolments.starts + DAY)
+    begins = catalogue.launches[courses] + number * catalogue.session_seconds
+    ends = np.maximum(begins + catalogue.session_length(courses), enrolments.starts + DAY)
     moved = rng.random(len(enrolments)) < preset.moved.value
     moved &= number < catalogue.session_counts[courses] - 1
-    again = np.flatnonzero(moved)
-    entry = np.concatenate([np.arange(len(enrolments)), again])
+    entry = np.concatenate([np.arange(len(enrolments)), np.flatnonzero(moved)])
     later = np.arange(len(entry)) >= len(enrolments)
-    session = number[entry] + later
-    begins = np.where(later, ends[entry], enrolments.starts[entry])
-    ended = timestamps(ends[entry]).zip_with(
-        pl.Series(moved[entry] & ~later), constant(None, 1, pl.Datetime("us"))
-    )
-    course = courses[entry]
+    session, course = number[entry] + later, courses[entry]
+    place = catalogue.first_session[course] + session
     return pl.DataFrame(
         {
             "course_id": picked(catalogue.ids, course),
-            "on_demand_session_id": picked(
-                catalogue.sessions, catalogue.first_session[course] + session
+            "on_demand_session_id": picked(catalogue.sessions, place),
+            LEARNER: block.users(entry),
+            "on_demand_sessions_membership_start_ts": timestamps(
+                np.where(later, ends[entry], enrolments.starts[entry])
             ),
-            LEARNER: picked(learners.ids, enrolments.users[entry]),
-            "on_demand_sessions_membership_start_ts": timestamps(begins),
-            "on_demand_sessions_membership_end_ts": ended,
+            "on_demand_sessions_membership_end_ts": kept(
+                timestamps(ends[entry]), moved[entry] & ~later
+            ),
             "course_branch_id": picked(catalogue.branches, catalogue.branches_of(course, session)),
         }
     )
 
 
 def specialization_enrolments(
-    enrolments: Enrolments,
-    learners: Learners,
-    catalogue: Catalogue,
-    preset: Enrolling,
-    *,
-    passed: Mask,
-    rng: np.random.Generator,
+    block: Block, preset: Enrolling, *, passed: Mask, rng: np.random.Generator
 ) -> pl.DataFrame:
     """Who is in a course by way of its specialization; complete with each course of it passed."""
+    enrolments, catalogue = block.enrolments, block.catalogue
     through = np.flatnonzero(rng.random(len(enrolments)) < preset.specialized.value)
-    users, number = enrolments.users[through], catalogue.specialization[enrolments.courses[through]]
-    passes = enrolments.users[passed] * len(catalogue.specializations)
-    passes += catalogue.specialization[enrolments.courses[passed]]
-    done, count = np.unique(passes, return_counts=True)
-    done = done[
-        count == np.bincount(catalogue.specialization)[done % len(catalogue.specializations)]
-    ]
+    number = catalogue.specialization[enrolments.courses]
+    joint = enrolments.users * len(catalogue.specializations) + number
+    found, passes = np.unique(joint[passed], return_counts=True)
+    wanted = np.bincount(catalogue.specialization)[found % len(catalogue.specializations)]
     return pl.DataFrame(
         {
-            LEARNER: picked(learners.ids, users),
-            "course_id": picked(catalogue.ids, enrolments.courses[through]),
-            "specialization_id": picked(catalogue.specializations, number),
+            LEARNER: block.users(through),
+            "course_id": block.courses(through),
+            "specialization_id": picked(catalogue.specializations, number[through]),
             "is_specialization_enrollment_complete": np.isin(
-                users * len(catalogue.specializations) + number, done
+                joint[through], found[passes == wanted]
             ),
         }
     )
@@ -245,4 +244,5 @@ def _at_an_hour(seconds: Ints, possible: Ints, preset: Enrolling, rng: np.random
     weights = np.cumsum(preset.hours.value)
     hour = np.searchsorted(weights / weights[-1], rng.random(len(seconds)), side="right")
     moved = seconds // DAY * DAY + np.minimum(hour, 23) * 3_600 + rng.integers(0, 3_600, len(hour))
-    return np.where(moved < possible, moved + DAY, moved)
+    found: Ints = np.where(moved < possible, moved + DAY, moved)
+    return found

@@ -1,38 +1,29 @@
 """What synthetic learners write in the forums of their courses."""
 
 import math
+from typing import Final
 
 import numpy as np
 import polars as pl
 
 from synth.behaviour import Log
-from synth.catalogue import Catalogue
-from synth.catalogue_tables import forum_ids
 from synth.columns import DAY, Floats, Ints, Mask, constant, kept, long_ids, picked, timestamps
 from synth.coursera_preset import Forum
-from synth.enrolling import Enrolments
+from synth.enrolling import Block
+from synth.offering_tables import forum_ids
 from synth.parts import Part
-from synth.people import Learners
-from synth.pools import phrases, sentences
+from synth.pools import texts, titles
+
+_EDITED: Final = 0.1
+_ABOUT_A_MODULE: Final = 0.7
 
 
-def forum(
-    log: Log,
-    enrolments: Enrolments,
-    learners: Learners,
-    catalogue: Catalogue,
-    *,
-    preset: Forum,
-    key: str,
-    rng: np.random.Generator,
-) -> Part:
+def forum(log: Log, block: Block, *, preset: Forum, key: str, rng: np.random.Generator) -> Part:
     """Questions, and answers to earlier questions of the same course.
 
     Args:
         log: who was active when.
-        enrolments: who is where.
-        learners: of the block: they answer each other.
-        catalogue: the courses.
+        block: who is where: they answer each other.
         preset: who posts how much.
         key: the learner-key column of the tables.
         rng: where chance comes from.
@@ -42,42 +33,24 @@ def forum(
     span = log.ends - log.begins + DAY
     second = log.begins[poster] + (rng.random(len(poster)) * span[poster]).astype(np.int64)
     entry = log.active[poster]
-    order = np.lexsort((second, enrolments.courses[entry]))
+    order = np.lexsort((second, block.enrolments.courses[entry]))
     entry, second = entry[order], second[order]
-    course = enrolments.courses[entry]
+    course = block.enrolments.courses[entry]
+    # Whoever comes first has nothing to answer.
     asks = rng.random(len(entry)) < preset.questions.value
-    if len(course):
-        asks[np.flatnonzero(np.diff(course, prepend=-1))] = True
-    users = picked(learners.domains["discussions"], enrolments.users[entry]).alias(key)
+    asks |= np.diff(course, prepend=-1) > 0
+    edited = rng.exponential(30 * DAY, len(entry)) * (rng.random(len(entry)) < _EDITED)
+    moments = pl.DataFrame(
+        {"created": timestamps(second), "updated": timestamps(second + edited.astype(np.int64))}
+    )
     ids = long_ids(int(asks.sum()), rng)
-    updated = second + (rng.exponential(30 * DAY, len(second)) * (rng.random(len(second)) < 0.1))
-    when, changed = timestamps(second), timestamps(updated)
-    questions = _questions(ids, course[asks], catalogue, rng)
-    answers = np.flatnonzero(~asks)
-    branch = catalogue.branches_of(course[answers], enrolments.sessions[entry[answers]])
-    session = catalogue.first_session[course] + enrolments.sessions[entry]
-    text = constant(None, len(answers), pl.String())
+    about = picked(ids, _answered(course, asks, rng)[~asks])
     return {
-        "discussion_questions": questions.select(
-            "discussion_question_id",
-            users.filter(pl.Series(asks)),
-            *questions.columns[1:],
-            when.filter(pl.Series(asks)).alias("discussion_question_created_ts"),
-            changed.filter(pl.Series(asks)).alias("discussion_question_updated_ts"),
+        "discussion_questions": _questions(
+            ids, entry[asks], moments.filter(pl.Series(asks)), block, key=key, rng=rng
         ),
-        "discussion_answers": pl.DataFrame(
-            {
-                "discussion_answer_id": long_ids(len(answers), rng),
-                key: picked(users, answers),
-                "course_id": picked(catalogue.ids, course[answers]),
-                "discussion_answer_content": _written(sentences(), len(answers), rng),
-                "discussion_question_id": picked(ids, _answered(course, asks, rng)[answers]),
-                "discussion_answer_parent_discussion_answer_id": text,
-                "discussion_answer_created_ts": picked(when, answers),
-                "discussion_answer_updated_ts": picked(changed, answers),
-                "on_demand_session_id": picked(catalogue.sessions, session[answers]),
-                "course_branch_id": picked(catalogue.branches, branch),
-            }
+        "discussion_answers": _answers(
+            about, entry[~asks], moments.filter(pl.Series(~asks)), block, key=key, rng=rng
         ),
     }
 
@@ -91,25 +64,61 @@ def _counts(posters: int, preset: Forum, rng: np.random.Generator) -> Ints:
 
 
 def _questions(
-    ids: pl.Series, course: Ints, catalogue: Catalogue, rng: np.random.Generator
+    ids: pl.Series,
+    entry: Ints,
+    moments: pl.DataFrame,
+    block: Block,
+    *,
+    key: str,
+    rng: np.random.Generator,
 ) -> pl.DataFrame:
-    count = len(course)
+    count, catalogue = len(entry), block.catalogue
+    course = block.enrolments.courses[entry]
     module = catalogue.first_module[course] + rng.integers(0, catalogue.module_counts[course])
-    of_module = rng.random(count) < 0.7
+    of_module = rng.random(count) < _ABOUT_A_MODULE
     nothing = constant(None, count, pl.String())
-    context = picked(pl.Series(["course", "module"]), of_module)
     return pl.DataFrame(
         {
             "discussion_question_id": ids,
-            "discussion_question_title": _written(phrases(), count, rng),
-            "discussion_question_details": _written(sentences(), count, rng),
-            "discussion_question_context_type": context,
-            "course_id": picked(catalogue.ids, course),
+            key: block.users_in("discussions", entry),
+            "discussion_question_title": titles(count, rng),
+            "discussion_question_details": texts(count, rng),
+            "discussion_question_context_type": picked(pl.Series(["course", "module"]), of_module),
+            "course_id": block.courses(entry),
             "course_module_id": kept(picked(catalogue.modules, module), of_module),
             "course_item_id": nothing,
             "discussion_forum_id": picked(forum_ids(catalogue), module),
             "country_cd": nothing,
             "group_id": nothing,
+            "discussion_question_created_ts": moments["created"],
+            "discussion_question_updated_ts": moments["updated"],
+        }
+    )
+
+
+def _answers(
+    questions: pl.Series,
+    entry: Ints,
+    moments: pl.DataFrame,
+    block: Block,
+    *,
+    key: str,
+    rng: np.random.Generator,
+) -> pl.DataFrame:
+    count, catalogue, enrolments = len(entry), block.catalogue, block.enrolments
+    session = catalogue.first_session[enrolments.courses[entry]] + enrolments.sessions[entry]
+    return pl.DataFrame(
+        {
+            "discussion_answer_id": long_ids(count, rng),
+            key: block.users_in("discussions", entry),
+            "course_id": block.courses(entry),
+            "discussion_answer_content": texts(count, rng),
+            "discussion_question_id": questions,
+            "discussion_answer_parent_discussion_answer_id": constant(None, count, pl.String()),
+            "discussion_answer_created_ts": moments["created"],
+            "discussion_answer_updated_ts": moments["updated"],
+            "on_demand_session_id": picked(catalogue.sessions, session),
+            "course_branch_id": block.branches(entry),
         }
     )
 
@@ -122,12 +131,7 @@ def _answered(course: Ints, asks: Mask, rng: np.random.Generator) -> Ints:
         asks: whether a post is a question.
         rng: where chance comes from.
     """
-    number = np.cumsum(asks)
-    before = number - asks
-    earlier = before[np.searchsorted(course, course)]
+    number: Ints = np.cumsum(asks)
+    earlier: Ints = (number - asks)[np.searchsorted(course, course)]
     back = (rng.random(len(course)) ** 3 * (number - earlier)).astype(np.int64)
     return number - 1 - back
-
-
-def _written(pool: tuple[str, ...], count: int, rng: np.random.Generator) -> pl.Series:
-    return picked(pl.Series(pool), rng.integers(0, len(pool), count))

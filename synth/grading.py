@@ -6,13 +6,13 @@ from typing import Final
 import numpy as np
 import polars as pl
 
-from synth.behaviour import CERTIFIED, NOT_PASSED, PASSED, VERIFIED_PASSED, Log
-from synth.catalogue import Catalogue
+from synth.behaviour import CERTIFIED, Log
+from synth.codes import NOT_PASSED, PASSED, VERIFIED_PASSED
 from synth.columns import DAY, Floats, Ints, Mask, chosen, constant, kept, picked, timestamps
 from synth.coursera_preset import Grading
-from synth.enrolling import Enrolments
+from synth.enrolling import Block
 from synth.parts import Part
-from synth.people import LEARNER, Learners
+from synth.people import LEARNER
 
 _DIGITS: Final = 4
 
@@ -33,10 +33,10 @@ class ItemGrades:
 
 
 def grade_items(
-    log: Log, fate: Ints, catalogue: Catalogue, preset: Grading, rng: np.random.Generator
+    log: Log, fate: Ints, block: Block, *, preset: Grading, rng: np.random.Generator
 ) -> ItemGrades:
     """Grade what was completed: those who pass the course pass each item of it."""
-    row = np.flatnonzero(log.done & catalogue.items.graded[log.item])
+    row = np.flatnonzero(log.done & block.catalogue.items.graded[log.item])
     entry = log.entry[row]
     ability = np.zeros(len(fate))
     ability[log.active] = rng.beta(4, 2, len(log.active))
@@ -51,9 +51,7 @@ def grade_tables(
     grades: ItemGrades,
     log: Log,
     fate: Ints,
-    enrolments: Enrolments,
-    learners: Learners,
-    catalogue: Catalogue,
+    block: Block,
     *,
     preset: Grading,
     rng: np.random.Generator,
@@ -66,107 +64,82 @@ def grade_tables(
         grades: of items.
         log: who completed them.
         fate: what became of each enrolment.
-        enrolments: who is where.
-        learners: of the block.
-        catalogue: the courses.
+        block: who is where.
         preset: who pays.
         rng: where chance comes from.
     """
     passes = fate == CERTIFIED
     share = np.where(passes, preset.certified_pay.value, preset.others_pay.value)
     pays = rng.random(len(fate)) < share
-    courses, by_branch = _courses(grades, log, passes, pays, enrolments, learners, catalogue, rng)
+    state = np.where(passes, np.where(pays, VERIFIED_PASSED, PASSED), NOT_PASSED)
+    courses = _courses(grades, log, block, state=state, pays=pays, rng=rng)
     return {
-        "course_item_grades": _items(grades, log, passes & pays, enrolments, learners, catalogue),
+        "course_item_grades": _items(grades, log, block, state=state),
         "course_grades": courses,
-        "course_branch_grades": by_branch,
+        "course_branch_grades": courses.select(
+            block.branches(log.active).alias("course_branch_id"),
+            LEARNER,
+            pl.col("course_grade_ts").alias("course_branch_grade_ts"),
+            "course_passing_state_id",
+            pl.col("course_grade_overall_passed_items").alias(
+                "course_branch_grade_overall_passed_items"
+            ),
+            pl.col("course_grade_overall").alias("course_branch_grade_overall"),
+        ),
         "users_courses__certificate_payments": _payments(
-            np.flatnonzero(pays), enrolments, learners, catalogue, preset, rng
+            np.flatnonzero(pays), block, preset=preset, rng=rng
         ),
     }
 
 
-def _items(
-    grades: ItemGrades,
-    log: Log,
-    verified: Mask,
-    enrolments: Enrolments,
-    learners: Learners,
-    catalogue: Catalogue,
-) -> pl.DataFrame:
+def _items(grades: ItemGrades, log: Log, block: Block, *, state: Ints) -> pl.DataFrame:
     entry = log.entry[grades.row]
-    state = np.where(verified[entry], VERIFIED_PASSED, PASSED) * grades.passed
+    states = np.maximum(state[entry], PASSED) * grades.passed
     return pl.DataFrame(
         {
-            "course_id": picked(catalogue.ids, enrolments.courses[entry]),
-            "course_item_id": picked(catalogue.items.ids, log.item[grades.row]),
-            LEARNER: picked(learners.ids, enrolments.users[entry]),
+            "course_id": block.courses(entry),
+            "course_item_id": picked(block.catalogue.items.ids, log.item[grades.row]),
+            LEARNER: block.users(entry),
             "course_item_grade_ts": timestamps(log.completed[grades.row]),
-            "course_item_passing_state_id": state.astype(np.int32),
+            "course_item_passing_state_id": states.astype(np.int32),
             "course_item_grade_overall": grades.grade,
         }
     )
 
 
 def _courses(
-    grades: ItemGrades,
-    log: Log,
-    passes: Mask,
-    pays: Mask,
-    enrolments: Enrolments,
-    learners: Learners,
-    catalogue: Catalogue,
-    rng: np.random.Generator,
-) -> tuple[pl.DataFrame, pl.DataFrame]:
-    """`course_grades` and `course_branch_grades`: whoever starts an item has a grade."""
-    active, size = log.active, len(passes)
-    entry = log.entry[grades.row]
-    courses = enrolments.courses[active]
-    points = np.bincount(entry, weights=grades.grade, minlength=size)[active]
-    items = np.bincount(entry, weights=grades.passed, minlength=size)[active].astype(np.int32)
-    grade = (points / catalogue.module_counts[courses]).round(_DIGITS)
-    state = np.where(passes, np.where(pays, VERIFIED_PASSED, PASSED), NOT_PASSED)[active]
-    when = timestamps(log.ends + rng.integers(0, 2 * DAY, len(active)))
-    found = pl.DataFrame(
+    grades: ItemGrades, log: Log, block: Block, *, state: Ints, pays: Mask, rng: np.random.Generator
+) -> pl.DataFrame:
+    """Whoever starts an item has a grade in the course."""
+    active, entry = log.active, log.entry[grades.row]
+    points = np.bincount(entry, weights=grades.grade, minlength=len(state))[active]
+    items = np.bincount(entry, weights=grades.passed, minlength=len(state))[active]
+    graded = block.catalogue.module_counts[block.enrolments.courses[active]]
+    grade, passed = (points / graded).round(_DIGITS), items.astype(np.int32)
+    return pl.DataFrame(
         {
-            "course_id": picked(catalogue.ids, courses),
-            LEARNER: picked(learners.ids, enrolments.users[active]),
-            "course_grade_ts": when,
-            "course_passing_state_id": state.astype(np.int32),
-            "course_grade_overall_passed_items": items,
+            "course_id": block.courses(active),
+            LEARNER: block.users(active),
+            "course_grade_ts": timestamps(log.ends + rng.integers(0, 2 * DAY, len(active))),
+            "course_passing_state_id": state[active].astype(np.int32),
+            "course_grade_overall_passed_items": passed,
             "course_grade_overall": grade,
-            "course_grade_verified_passed_items": kept(pl.Series(items), pays[active]),
+            "course_grade_verified_passed_items": kept(pl.Series(passed), pays[active]),
             "course_grade_verified": kept(pl.Series(grade), pays[active]),
         }
-    )
-    branches = catalogue.branches_of(courses, enrolments.sessions[active])
-    return found, found.select(
-        picked(catalogue.branches, branches).alias("course_branch_id"),
-        LEARNER,
-        pl.col("course_grade_ts").alias("course_branch_grade_ts"),
-        "course_passing_state_id",
-        pl.col("course_grade_overall_passed_items").alias(
-            "course_branch_grade_overall_passed_items"
-        ),
-        pl.col("course_grade_overall").alias("course_branch_grade_overall"),
     )
 
 
 def _payments(
-    entry: Ints,
-    enrolments: Enrolments,
-    learners: Learners,
-    catalogue: Catalogue,
-    preset: Grading,
-    rng: np.random.Generator,
+    entry: Ints, block: Block, *, preset: Grading, rng: np.random.Generator
 ) -> pl.DataFrame:
     """How those who met the payment condition did so."""
     ways = preset.ways.value
     way = picked(pl.Series(list(ways)), chosen(rng, ways, len(entry)))
     return pl.DataFrame(
         {
-            LEARNER: picked(learners.ids, enrolments.users[entry]),
-            "course_id": picked(catalogue.ids, enrolments.courses[entry]),
+            LEARNER: block.users(entry),
+            "course_id": block.courses(entry),
             "met_payment_condition": constant(1, len(entry), pl.Boolean()),
             "was_payment": way == "payment",
             "was_finaid_grant": way == "finaid_grant",

@@ -6,15 +6,13 @@ import numpy as np
 import polars as pl
 
 from synth.behaviour import Log
-from synth.catalogue import Catalogue
-from synth.catalogue_tables import PEER_SCORE, WAIT_FOR_SCORE
-from synth.columns import DAY, constant, kept, long_ids, picked, timestamps
+from synth.columns import DAY, Ints, constant, kept, long_ids, picked, timestamps
 from synth.coursera_preset import Peers
-from synth.enrolling import Enrolments
+from synth.enrolling import Block
 from synth.grading import ItemGrades
+from synth.offering_tables import PEER_SCORE, WAIT_FOR_SCORE
 from synth.parts import Part
-from synth.people import Learners
-from synth.pools import phrases
+from synth.pools import titles
 
 _MOST_RATING: Final = 5
 
@@ -22,9 +20,7 @@ _MOST_RATING: Final = 5
 def peer_reviews(
     grades: ItemGrades,
     log: Log,
-    enrolments: Enrolments,
-    learners: Learners,
-    catalogue: Catalogue,
+    block: Block,
     *,
     preset: Peers,
     key: str,
@@ -35,54 +31,48 @@ def peer_reviews(
     Args:
         grades: of items, some of which peers review.
         log: who completed them when.
-        enrolments: who is where.
-        learners: of the block: they review each other.
-        catalogue: the courses.
+        block: who is where: they review each other.
         preset: how many reviews.
         key: the learner-key column of the tables.
         rng: where chance comes from.
     """
-    entry, item = log.entry[grades.row], log.item[grades.row]
-    row = np.flatnonzero(catalogue.peer_item[enrolments.courses[entry]] == item)
-    row = row[np.argsort(item[row], kind="stable")]
-    entry = entry[row]
-    course, users = enrolments.courses[entry], enrolments.users[entry]
-    created = log.completed[grades.row][row]
-    ids, people = long_ids(len(row), rng), learners.domains["peer_assignments"]
+    catalogue, courses = block.catalogue, block.enrolments.courses
+    of_peers = catalogue.peer_item[courses[log.entry[grades.row]]] == log.item[grades.row]
+    row = np.flatnonzero(of_peers)
+    row = row[np.argsort(courses[log.entry[grades.row[row]]], kind="stable")]
+    entry, created = log.entry[grades.row[row]], log.completed[grades.row[row]]
+    ids = long_ids(len(row), rng)
     no, never = constant(0, len(row), pl.Boolean()), constant(None, len(row), pl.Datetime("us"))
-    pool = pl.Series(phrases())
     submissions = pl.DataFrame(
         {
             "peer_submission_id": ids,
-            "peer_assignment_id": picked(catalogue.assignments, course),
-            key: picked(people, users),
+            "peer_assignment_id": picked(catalogue.assignments, courses[entry]),
+            key: block.users_in("peer_assignments", entry),
             "peer_submission_created_ts": timestamps(created),
             "peer_submission_is_draft": no,
-            "peer_submission_title": picked(pool, rng.integers(0, len(pool), len(row))),
+            "peer_submission_title": titles(len(row), rng),
             "peer_submission_removed_from_public_ts": never,
             "peer_submission_score_available_ts": timestamps(created + WAIT_FOR_SCORE),
             "peer_submission_score": (grades.grade[row] * PEER_SCORE).round(1),
             "peer_submission_is_mentor_graded": no,
         }
     )
-    work, reviewer = _pairings(course, preset, rng)
+    work, reviewer = _pairings(courses[entry], preset, rng)
     # Nobody reviews before his own work is in.
     later = np.maximum(created[work], created[reviewer])
     return {
         "peer_submissions": submissions,
         "peer_reviews": _reviews(
             picked(ids, work),
-            picked(people, users[reviewer]).alias(key),
+            block.users_in("peer_assignments", entry[reviewer]).alias(key),
             later + rng.exponential(2 * DAY, len(work)).astype(np.int64),
-            preset,
-            rng,
+            preset=preset,
+            rng=rng,
         ),
     }
 
 
-def _pairings(
-    course: np.ndarray, preset: Peers, rng: np.random.Generator
-) -> tuple[np.ndarray, np.ndarray]:
+def _pairings(course: Ints, preset: Peers, rng: np.random.Generator) -> tuple[Ints, Ints]:
     """Whose work is reviewed by whom: each reviews the next few of his course, round and round."""
     size = len(course)
     first = np.searchsorted(course, course)
@@ -98,7 +88,8 @@ def _pairings(
 def _reviews(
     work: pl.Series,
     reviewer: pl.Series,
-    seconds: np.ndarray,
+    seconds: Ints,
+    *,
     preset: Peers,
     rng: np.random.Generator,
 ) -> pl.DataFrame:

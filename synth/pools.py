@@ -3,13 +3,16 @@
 Plausible, not measured; what follows published figures stands in the presets.
 """
 
-from collections.abc import Mapping, Sequence
+import re
+from collections.abc import Mapping
 from functools import cache
 from typing import Final
 
 import numpy as np
 import polars as pl
 from faker import Faker
+
+from synth.columns import picked
 
 Shares = Mapping[str, float]
 
@@ -32,8 +35,8 @@ CATEGORIES: Final = (
 )  # fmt: skip
 """Subjects of courses, by the names that a specialization's primary domain has."""
 
-_PHRASES: Final = 2_000
-_SENTENCES: Final = 500
+_TITLES: Final = 1_000
+_TEXTS: Final = 250
 
 
 def draw(rng: np.random.Generator, shares: Shares, size: int, *, missing: float = 0.0) -> pl.Series:
@@ -53,18 +56,31 @@ def draw(rng: np.random.Generator, shares: Shares, size: int, *, missing: float 
     )
 
 
-@cache
-def phrases() -> Sequence[str]:
+def titles(count: int, rng: np.random.Generator) -> pl.Series:
     """Invented titles, such as courses and lessons have; some repeat."""
-    faker = _faker()
-    return tuple(faker.catch_phrase() for _ in range(_PHRASES))
+    return picked(_titles(), rng.integers(0, _TITLES, count))
+
+
+def texts(count: int, rng: np.random.Generator) -> pl.Series:
+    """Invented texts of one to three sentences, such as people write in forums; some repeat."""
+    return picked(_texts(), rng.integers(0, _TEXTS, count))
+
+
+def slugs(names: pl.Series) -> list[str]:
+    """Titles as addresses have them; they end in their row number, so that none repeats."""
+    return [f"{re.sub('[^a-z]+', '-', name.lower())}-{n}" for n, name in enumerate(names)]
 
 
 @cache
-def sentences() -> Sequence[str]:
-    """Invented texts of one to three sentences, such as people write in forums."""
+def _titles() -> pl.Series:
     faker = _faker()
-    return tuple(faker.paragraph(nb_sentences=2) for _ in range(_SENTENCES))
+    return pl.Series([faker.catch_phrase() for _ in range(_TITLES)])
+
+
+@cache
+def _texts() -> pl.Series:
+    faker = _faker()
+    return pl.Series([faker.paragraph(nb_sentences=2) for _ in range(_TEXTS)])
 
 
 def _faker() -> Faker:
