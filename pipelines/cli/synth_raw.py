@@ -118,9 +118,10 @@ def raw(
     preset = _preset(preset_name)
     if trapped and rights_file is None:
         raise click.UsageError("--traps: what comes of them depends on rights; add --rights-csv")
-    if trapped and preset.shape != "coursera":
+    if trapped and (preset.shape != "coursera" or preset.ids.value != "linked"):
         raise click.UsageError(
-            f"--traps: planted in the shape of Coursera's export alone, not {preset.shape}"
+            "--traps: planted in the shape of Coursera's export with linked ids alone; choose "
+            "another --preset"
         )
     order = Order(preset, learners, courses, seed, trapped)
     made = make_raw(order, to, rights_file=rights_file, progress=show_progress)

@@ -154,7 +154,11 @@ def _insert(
     if times_as_text:  # as in the export; SQLite has no type for them
         rows = rows.with_columns(pl.selectors.datetime().dt.strftime(_TIMES))
     for batch in rows.iter_slices(_BATCH):
-        connection.execute(into, batch.to_dicts())
+        if connection.dialect.positional:  # twice as fast, where the driver takes tuples
+            text = str(into.compile(dialect=connection.dialect))
+            connection.exec_driver_sql(text, batch.rows())
+        else:
+            connection.execute(into, batch.to_dicts())
 
 
 @contextmanager

@@ -160,8 +160,12 @@ def test_traps_are_planted(run, tmp_path):
     ).read_bytes()
 
 
-def test_what_does_not_fit_together_is_refused(run):
+def test_what_does_not_fit_together_is_refused(run, tmp_path):
     """One line each, before anything is made."""
+    text = (files("synth") / "preset_files" / "small.toml").read_text()
+    isolated = text.replace('ids = { value = "linked"', 'ids = { value = "isolated"')
+    assert isolated != text
+    (tmp_path / "isolated.toml").write_text(isolated)
     for words, out in (
         ([], None),
         (["--url", "sqlite:///x.db"], "world"),
@@ -169,9 +173,11 @@ def test_what_does_not_fit_together_is_refused(run):
         (["--format", "coursera-zip"], "world"),
         (["--traps"], "world"),
         (["--traps", "--rights-csv", "r.csv", "--preset", "oulad"], "world"),
+        (["--traps", "--rights-csv", "r.csv", "--preset", "isolated.toml"], "world"),
         (["--learners", "0"], "world"),
     ):
         assert run(*words, code=2, out=out)
+    assert [path.name for path in tmp_path.iterdir()] == ["isolated.toml"]
 
 
 def test_nothing_is_overwritten(run, tmp_path):
