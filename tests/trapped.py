@@ -42,12 +42,14 @@ class World:
     """A trapped world as it was written.
 
     Attributes:
+        format: in which.
         location: what `--source` names.
         rights: the file of what learners said before anything is built.
         late: the file of what comes in while a build runs.
         expected: what `expected.json` says.
     """
 
+    format: str
     location: str
     rights: Path
     late: Path
@@ -104,11 +106,15 @@ def request_text(world: World, ws: Path, name: str) -> str:
     return world.expected["requests"][name].replace("CATALOGUE", json.loads(shown)["sha256"])
 
 
-def make_release(world: World, root: Path, name: str) -> Release:
-    """Build a request once the late rights have overtaken a first build of it, at some step."""
+MOMENTS = {"early": {"wait"}, "late": {"anonymize", "draw noise"}}
+"""When late rights come in: before who permits it is asked, or once rows are counted."""
+
+
+def make_release(world: World, root: Path, name: str, *, moment: str) -> Release:
+    """Build a request once the late rights have overtaken a first build of it."""
     ws = make_workspace(world, root)
     (root / f"{name}.toml").write_text(request_text(world, ws, name))
-    overtaken(world, root, name)
+    overtaken(world, root, name, MOMENTS[moment])
     words = (str(root / f"{name}.toml"), "--out", str(root / name), "--workspace", str(ws))
     printed = run("build", *words, "--json")
     said = json.loads(printed)
@@ -116,7 +122,7 @@ def make_release(world: World, root: Path, name: str) -> Release:
     return Release(root, name, json.loads(text)["kohort"]["release_type"], said["release"], printed)
 
 
-def overtaken(world: World, root: Path, name: str) -> None:
+def overtaken(world: World, root: Path, name: str, moment: set[str]) -> None:
     """Late rights reach the registry while a build runs: it is refused, and leaves nothing."""
     workspace = find_workspace(root / "ws")
     registry, now = open_registry(workspace.database), datetime.now(UTC)
@@ -124,7 +130,7 @@ def overtaken(world: World, root: Path, name: str) -> None:
     steps = []
 
     def progress(step: str) -> None:
-        if step in {"anonymize", "charge the budget"}:
+        if step in moment:
             steps.append(step)
             import_rights(registry, world.late, registry_key=key, actor=ACTOR,
                           received_at=datetime.now(UTC))  # fmt: skip
@@ -284,7 +290,7 @@ def to_be_put_aside(expected: Document, name: str) -> Counter[tuple[str, str, st
 
 def with_column(world: World, folder: Path, table: str, column: str) -> str:
     """A copy of a world whose table has one more column of texts; what `--source` names."""
-    if world.location.startswith("sqlite:///"):
+    if world.format == "sqlite":
         file = folder / "world.sqlite"
         shutil.copyfile(world.location.removeprefix("sqlite:///"), file)
         with sqlite3.connect(file) as connection:

@@ -8,21 +8,24 @@ import pytest
 
 from pipelines.worlds.delimited import coursera_zip
 from pipelines.worlds.tables import DATABASE_FILE, parquet_folder, sqlite_folder
-from synth.consent import make_rights
+from synth.presets import named_preset, rights_of, world_parts
 from synth.traps import make_traps, plant
-from synth.world import LEARNER, make_world
+from synth.world import LEARNER
 from tests import trapped
 from tests.trapped import World
 
 SEED = 20_261
-SOURCES = ("parquet", "sqlite")
+SOURCES = {"parquet": "late", "sqlite": "early"}
+"""Formats, and when the late rights overtake a build from them."""
+
 REQUESTS = ("courses", "learners", "profiles", "figures")
 """What is built of a trapped world: microdata under both scopes, and an aggregate."""
 
 
 def write(folder: Path, fmt: str) -> World:
-    """A trapped world of 120 learners and the planted ones."""
-    base = make_world(120, courses=3, seed=SEED)
+    """A trapped world of 120 learners like those of real courses, and the planted ones."""
+    preset = named_preset("mooc")
+    (base,) = world_parts(preset, learners=120, courses=3, seed=SEED)
     traps = make_traps(seed=SEED)
     place = {
         "parquet": folder / "world",
@@ -34,11 +37,11 @@ def write(folder: Path, fmt: str) -> World:
         for part in plant([base], traps):
             take(part)
     rights, late, expected = (folder / name for name in ("r.csv", "late.csv", "expected.json"))
-    pl.concat([make_rights(base["users"], seed=SEED), traps.rights]).write_csv(rights)
+    pl.concat([rights_of(preset, base, seed=SEED, number=0), traps.rights]).write_csv(rights)
     traps.late.write_csv(late)
     expected.write_text(traps.expected.to_json())
     location = f"sqlite:///{place / DATABASE_FILE}" if fmt == "sqlite" else str(place)
-    return World(location, rights, late, json.loads(expected.read_text()))
+    return World(fmt, location, rights, late, json.loads(expected.read_text()))
 
 
 @pytest.fixture(scope="module", params=SOURCES)
@@ -50,7 +53,8 @@ def world(request, tmp_path_factory) -> World:
 @pytest.fixture(scope="module", params=REQUESTS)
 def release(request, world, tmp_path_factory) -> trapped.Release:
     """A release of it, after one that late rights have overtaken."""
-    return trapped.make_release(world, tmp_path_factory.mktemp(request.param), request.param)
+    root = tmp_path_factory.mktemp(request.param)
+    return trapped.make_release(world, root, request.param, moment=SOURCES[world.format])
 
 
 def test_a_release_is_as_expected(world, release):
