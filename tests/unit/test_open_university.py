@@ -215,7 +215,7 @@ def test_more_sites_a_day_more_rows():
     assert three["sum_click"].min() == 1
 
 
-@settings(max_examples=50, deadline=None)
+@settings(max_examples=25, deadline=None)
 @given(
     st.lists(st.tuples(st.integers(1, 30), st.integers(0, 500)), min_size=1, max_size=20),
     st.integers(0, 2**32 - 1),
