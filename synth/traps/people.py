@@ -3,7 +3,7 @@
 from collections.abc import Callable
 from typing import Final
 
-from synth.behaviour import NOT_PASSABLE, NOT_PASSED, PASSED
+from synth.codes import NOT_PASSABLE, NOT_PASSED, PASSED
 from synth.traps.claims import Absent, Counted, Never, Present, Quarantined
 from synth.traps.expected import Trap
 from synth.traps.ground import LEARNT, Ground

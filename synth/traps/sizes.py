@@ -3,7 +3,7 @@
 from collections.abc import Callable
 from typing import Final
 
-from synth.behaviour import PASSED
+from synth.codes import PASSED
 from synth.traps.claims import Absent, Counted, Hidden, Nowhere, Only, Present, Together
 from synth.traps.expected import Trap
 from synth.traps.ground import Ground
