@@ -11,7 +11,8 @@ from collections.abc import Callable, Mapping, Sequence
 import polars as pl
 
 from synth.agreement import Agreement, Published, compared
-from synth.mooc_figures import MOOC_FIGURES, mooc_figures
+from synth.mooc_figures import mooc_figures
+from synth.mooc_published import MOOC_FIGURES
 from synth.oulad_figures import OULAD_FIGURES, oulad_figures
 from synth.parts import gathered
 from synth.presets import named_preset, world_parts

@@ -7,7 +7,8 @@ import polars as pl
 import pytest
 
 from synth.agreement import Published, compared, excluded, number, share
-from synth.mooc_figures import MOOC_FIGURES, mooc_figures
+from synth.mooc_figures import mooc_figures
+from synth.mooc_published import MOOC_FIGURES
 from synth.oulad_figures import OULAD_FIGURES, oulad_figures
 from tests.published_figures import lines
 
