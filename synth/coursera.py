@@ -83,7 +83,7 @@ def _tables(
     peopling, enrolling, acting, grading, roles, posting, reviewing, bridging = (
         _rng(stream, seed, number) for stream in _STREAMS
     )
-    learners = make_learners(size, preset.people, isolated=isolated, rng=peopling)
+    learners = make_learners(size, preset.people, isolated=isolated, rng=peopling, naming=bridging)
     enrolments = enrol(learners, catalogue, preset.enrolling, enrolling)
     block = Block(learners, catalogue, enrolments)
     fate = fates(enrolments, catalogue, preset.outcomes, acting)

@@ -62,7 +62,12 @@ class Learners:
 
 
 def make_learners(
-    learners: int, people: People, *, isolated: bool, rng: np.random.Generator
+    learners: int,
+    people: People,
+    *,
+    isolated: bool,
+    rng: np.random.Generator,
+    naming: np.random.Generator,
 ) -> Learners:
     """Make learners.
 
@@ -71,6 +76,7 @@ def make_learners(
         people: what they are like.
         isolated: whether they have an id of their own in each domain.
         rng: where chance comes from.
+        naming: where such ids come from: those of an isolated export are otherwise the same people.
     """
     joins = rng.integers(FIRST_LAUNCH, LAST_JOIN, learners)
     ids = hashes(learners, rng)
@@ -81,7 +87,7 @@ def make_learners(
         "educational_attainment": chosen(rng, people.education.value, learners),
     }
     users = _users(ids, joins, answered, people, rng)
-    domains = {name: hashes(learners, rng) if isolated else ids for name in DOMAINS}
+    domains = {name: hashes(learners, naming) if isolated else ids for name in DOMAINS}
     key = domains["demographics"].alias(learner_key("demographics", isolated=isolated))
     return Learners(users, joins, domains, _answers(key, joins, answered, people, rng))
 

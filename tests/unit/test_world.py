@@ -6,6 +6,7 @@ import pytest
 from polars.testing import assert_frame_equal
 
 from pipelines.governance.rights_file import COLUMNS
+from pipelines.sources import load_family
 from synth.consent import make_rights
 from synth.pools import draw
 from synth.world import LEARNER, make_world
@@ -28,8 +29,24 @@ def test_names_of_the_data_dictionary(world, shared_data):
     dictionary = pl.read_csv(shared_data / "coursera_export" / "data_dictionary.csv")
     for name, table in world.items():
         documented = dictionary.filter(table=name).sort("ordinal")["column"].to_list()
-        expected = [LEARNER if c == "partner_user_id" else c for c in documented]
+        expected = [re.sub(r"^partner_(\w+_)?user_id$", LEARNER, c) for c in documented]
         assert (name, table.columns) == (name, expected)
+
+
+def test_the_family_reads_it(world):
+    """Every table and column is declared, and values are of the declared closed lists."""
+    family = load_family("coursera").family
+    for name, table in world.items():
+        if name in family.dropped:
+            assert set(table.columns) <= set(family.dropped[name]), name
+            continue
+        declared = family.tables[name]
+        learner = {declared.learner_key(): LEARNER}
+        known = {learner.get(column, column): c for column, c in declared.columns.items()}
+        assert set(table.columns) <= {*known, *declared.dropped}, name
+        for column, declaration in known.items():
+            if declaration.values is not None:
+                assert set(table[column].drop_nulls()) <= set(declaration.values), column
 
 
 def test_same_seed_same_world(world):
@@ -60,12 +77,45 @@ def test_referential_soundness(world):
             assert distinct(table, LEARNER) <= users, name
         if "course_id" in table.columns:
             assert distinct(table, "course_id") <= courses, name
-    items = distinct(world["course_items"], "course_id", "course_item_id")
-    assert distinct(world["course_progress"], "course_id", "course_item_id") <= items
     enrolled = world["course_memberships"].filter(course_membership_role="LEARNER")
     pairs = distinct(enrolled, LEARNER, "course_id")
-    for name in ("course_progress", "course_grades", "users_courses__certificate_payments"):
-        assert distinct(world[name], LEARNER, "course_id") <= pairs, name
+    for name, table in world.items():
+        if {LEARNER, "course_id"} <= set(table.columns) and name != "course_memberships":
+            assert distinct(table, LEARNER, "course_id") <= pairs, name
+
+
+@pytest.mark.parametrize(
+    "home, key",
+    [
+        ("course_branches", ["course_branch_id"]),
+        ("course_branches", ["course_id", "course_branch_id"]),
+        ("course_modules", ["course_id", "course_module_id"]),
+        ("course_lessons", ["course_id", "course_lesson_id"]),
+        ("course_items", ["course_id", "course_item_id"]),
+        ("course_branch_modules", ["course_branch_id", "course_module_id"]),
+        ("course_branch_lessons", ["course_branch_id", "course_lesson_id"]),
+        ("course_item_types", ["course_item_type_id"]),
+        ("on_demand_sessions", ["course_id", "on_demand_session_id"]),
+        ("on_demand_sessions", ["on_demand_session_id", "course_branch_id"]),
+        ("specializations", ["specialization_id"]),
+        ("specializations_courses", ["specialization_id", "course_id"]),
+        ("discussion_course_forums", ["discussion_forum_id"]),
+        ("discussion_questions", ["course_id", "discussion_question_id"]),
+        ("peer_assignments", ["peer_assignment_id"]),
+        ("peer_submissions", ["peer_submission_id"]),
+        ("demographics_questions", ["question_id"]),
+        ("demographics_choices", ["question_id", "choice_id"]),
+    ],
+)
+def test_whatever_is_named_is_there(world, home, key):
+    """Modules, items, sessions, questions, work and choices stand in the table of their kind."""
+    there = distinct(world[home], *key)
+    assert len(there) == world[home].height
+    named = [name for name, table in world.items() if set(key) <= set(table.columns)]
+    for name in named:
+        rows = world[name].select(key).drop_nulls()
+        assert distinct(rows, *key) <= there, name
+    assert len(named) > 1
 
 
 @pytest.mark.parametrize(
@@ -80,6 +130,15 @@ def test_referential_soundness(world):
             "course_progress",
             [LEARNER, "course_id", "course_item_id", "course_progress_state_type_id"],
         ),
+        ("course_branch_items", ["course_branch_id", "course_item_id"]),
+        ("course_item_grades", [LEARNER, "course_id", "course_item_id"]),
+        ("course_branch_grades", [LEARNER, "course_branch_id"]),
+        ("users_courses__s12n_enrollments", [LEARNER, "course_id", "specialization_id"]),
+        ("discussion_answers", ["discussion_answer_id"]),
+        ("peer_submissions", [LEARNER, "peer_assignment_id"]),
+        ("peer_reviews", ["peer_review_id"]),
+        ("peer_reviews", [LEARNER, "peer_submission_id"]),
+        ("demographics_answers", [LEARNER, "question_id"]),
     ],
 )
 def test_keys_are_unique(world, table, key):
@@ -106,6 +165,72 @@ def test_time_runs_forward(world):
     assert (grades["course_progress_ts"] <= grades["course_grade_ts"]).all()
 
 
+def test_posts_and_reviews_follow_what_they_are_about(world):
+    """An answer comes after its question, a post after the first item, a review after the work."""
+    question, work = "discussion_question_id", "peer_submission_id"
+    answers = world["discussion_answers"].join(world["discussion_questions"], on=question)
+    assert answers.height == world["discussion_answers"].height > 100
+    asked, answered = "discussion_question_created_ts", "discussion_answer_created_ts"
+    assert (answers[asked] <= answers[answered]).all()
+    assert (answers["course_id"] == answers["course_id_right"]).all()
+    keys = [LEARNER, "course_id"]
+    first = world["course_progress"].group_by(keys).agg(pl.col("course_progress_ts").min())
+    for table, moment in (("discussion_questions", asked), ("discussion_answers", answered)):
+        posts = world[table].join(first, on=keys)
+        assert posts.height == world[table].height
+        assert (posts["course_progress_ts"] <= posts[moment]).all()
+    reviews = world["peer_reviews"].join(world["peer_submissions"], on=work)
+    assert reviews.height == world["peer_reviews"].height > 100
+    assert (reviews["peer_submission_created_ts"] <= reviews["peer_review_created_ts"]).all()
+    assert (reviews[LEARNER] != reviews[f"{LEARNER}_right"]).all()
+    handed_in = distinct(world["peer_submissions"], LEARNER, "peer_assignment_id")
+    assert distinct(reviews, LEARNER, "peer_assignment_id") <= handed_in
+
+
+def test_sessions_run_when_learners_come(world):
+    """Who enrols comes into the session that started up to a week ago, or else the next."""
+    start, joined = "on_demand_sessions_start_ts", "on_demand_sessions_membership_start_ts"
+    keys = ["course_id", "on_demand_session_id", "course_branch_id"]
+    log = world["on_demand_session_memberships"].join(world["on_demand_sessions"], on=keys)
+    assert log.height == world["on_demand_session_memberships"].height
+    first = log.sort(joined).unique([LEARNER, "course_id"], keep="first", maintain_order=True)
+    # Before the year's end after which no session starts.
+    first = first.filter(pl.col(joined) < pl.datetime(2024, 11, 1))
+    wait = (first[start] - first[joined]).dt.total_seconds() / 86_400
+    assert wait.is_between(-7, 21).all()
+    latest = log.group_by(LEARNER, "course_id").len()["len"].max()
+    assert latest == 2
+
+
+def test_a_course_is_passed_by_passing_each_graded_item(world):
+    """The grade of a course is the mean of its items'; branches repeat it."""
+    keys = [LEARNER, "course_id"]
+    graded = world["course_items"].filter(~pl.col("course_item_optional"))
+    wanted = graded.group_by("course_id").len("wanted")
+    items = world["course_item_grades"].join(graded, on=["course_id", "course_item_id"])
+    assert items.height == world["course_item_grades"].height
+    found = items.group_by(keys).agg(
+        pl.col("course_item_grade_overall").sum().alias("points"),
+        (pl.col("course_item_passing_state_id") > 0).sum().alias("passed"),
+    )
+    grades = (
+        world["course_grades"].join(wanted, on="course_id").join(found, on=keys, how="left")
+    ).with_columns(pl.col("points", "passed").fill_null(0))
+    assert (grades["points"] / grades["wanted"] - grades["course_grade_overall"]).abs().max() < 1e-4
+    assert (grades["passed"] == grades["course_grade_overall_passed_items"]).all()
+    passed = grades["course_passing_state_id"] > 0
+    assert (passed == (grades["passed"] == grades["wanted"])).all()
+    assert grades.filter(passed)["course_grade_overall"].min() >= 0.8
+    verified = grades["course_passing_state_id"] == 2
+    paid = distinct(world["users_courses__certificate_payments"], *keys)
+    assert distinct(grades.filter(verified), *keys) == distinct(grades.filter(passed), *keys) & paid
+    branched = world["course_branch_grades"].join(world["course_branches"], on="course_branch_id")
+    grade = "course_branch_grade_overall"
+    same = branched.select(*keys, grade).join(world["course_grades"], on=keys)
+    assert (same[grade] == same["course_grade_overall"]).all()
+    assert same.height == world["course_grades"].height
+
+
 def test_items_are_completed_after_their_start(world):
     """A completed item was started before."""
     keys = [LEARNER, "course_id", "course_item_id"]
@@ -124,6 +249,29 @@ def test_shape_of_ids(world):
     }
     for (table, column), shape in shapes.items():
         assert all(re.fullmatch(shape, value) for value in world[table][column])
+
+
+def test_modules_start_with_a_video_and_end_with_what_is_graded(world):
+    """Whoever comes to a module can watch something, and must do something to pass it."""
+    lessons = world["course_lessons"].join(
+        world["course_modules"], on=["course_id", "course_module_id"]
+    )
+    place = ["course_module_order", "course_lesson_order", "course_item_order"]
+    items = (
+        world["course_items"]
+        .join(lessons, on=["course_id", "course_lesson_id"])
+        .sort("course_id", *place)
+    )
+    assert items["course_item_id"].to_list() == (
+        world["course_items"].sort("course_id", maintain_order=True)["course_item_id"].to_list()
+    )
+    modules = items.group_by("course_id", "course_module_id", maintain_order=True).agg(
+        "course_item_type_id", pl.col("course_module_order").first()
+    )
+    for kinds, order in modules.select("course_item_type_id", "course_module_order").iter_rows():
+        assert kinds[-1] in {7, 8}
+        assert not {7, 8} & set(kinds[:-1])
+        assert (kinds[0] == 1) or (order == 0 and kinds[:2] == [3, 1])
 
 
 def test_lessons_group_items(world):
