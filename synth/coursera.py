@@ -8,6 +8,7 @@ import numpy as np
 from synth.behaviour import CERTIFIED, behave, fates, progress
 from synth.catalogue import Catalogue, make_catalogue
 from synth.catalogue_tables import catalogue_tables
+from synth.clickstream import clickstream
 from synth.codes import code_tables
 from synth.coursera_preset import CourseraPreset
 from synth.enrolling import (
@@ -29,7 +30,7 @@ __all__ = ["LEARNER", "coursera_parts"]
 # Streams of chance. 1 is that of rights, see `synth.permission`. What one table draws changes no
 # other, and a block none that follows it.
 _CATALOGUE, _NAMES = 2, 3
-_STREAMS: Final = range(4, 12)
+_STREAMS: Final = range(4, 13)
 
 
 def coursera_parts(
@@ -80,7 +81,7 @@ def _tables(
 ) -> Part:
     """Everything about the learners of one block. Accounts that teach are among the first."""
     isolated = preset.ids.value == "isolated"
-    peopling, enrolling, acting, grading, roles, posting, reviewing, bridging = (
+    peopling, enrolling, acting, grading, roles, posting, reviewing, bridging, clicking = (
         _rng(stream, seed, number) for stream in _STREAMS
     )
     learners = make_learners(size, preset.people, isolated=isolated, rng=peopling, naming=bridging)
@@ -108,6 +109,7 @@ def _tables(
         **forum(log, block, preset=preset.forum, key=forums, rng=posting),
         **peer_reviews(grades, log, block, preset=preset.peers, key=peers, rng=reviewing),
         "demographics_answers": learners.answers,
+        **clickstream(log, block, preset=preset.clickstream, rng=clicking),
         **(bridges(learners, enrolments.users, bridging) if isolated else {}),
     }
 

@@ -11,6 +11,7 @@ from typing import Annotated, Literal, Self
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, model_validator
 
 from synth.permission import Consent
+from synth.pools import AGENTS
 from synth.sourced import Sourced
 
 _FROZEN = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
@@ -290,6 +291,30 @@ class Peers(BaseModel):
     rated: Sourced[Share]
 
 
+def _known_devices(shares: Mapping[str, float]) -> Mapping[str, float]:
+    known = [f"{os}/{browser}" for os, browser, _ in AGENTS]
+    if not set(shares) <= set(known):
+        raise ValueError(f"some of {', '.join(known)} were expected")
+    return shares
+
+
+class Clickstream(BaseModel):
+    """Clicks, which partners get apart from the export; with devices and addresses.
+
+    Attributes:
+        recorded: the share of enrolments whose clicks are in the world; 0: there is no such table.
+        devices: `operating system/browser` -> share.
+        second_device: the share of learners who have two.
+        second_address: the share of learners who come from two addresses.
+    """
+
+    model_config = _FROZEN
+    recorded: Sourced[Share]
+    devices: Sourced[Annotated[Shares, AfterValidator(_known_devices)]]
+    second_device: Sourced[Share]
+    second_address: Sourced[Share]
+
+
 class CourseraPreset(BaseModel):
     """A platform in the shape of the Coursera export.
 
@@ -309,4 +334,5 @@ class CourseraPreset(BaseModel):
     grading: Grading
     forum: Forum
     peers: Peers
+    clickstream: Clickstream
     rights: Consent

@@ -43,12 +43,14 @@ class Learners:
     Attributes:
         users: the table of that name.
         joins: seconds since 1970.
+        countries: where they are, whether or not the profile tells.
         domains: domain of ids -> ids, which are those of `users` in a linked export.
         answers: the table `demographics_answers`.
     """
 
     users: pl.DataFrame
     joins: Ints
+    countries: pl.Series
     domains: Mapping[str, pl.Series]
     answers: pl.DataFrame
 
@@ -89,7 +91,8 @@ def make_learners(
     users = _users(ids, joins, answered, people, rng)
     domains = {name: hashes(learners, naming) if isolated else ids for name in DOMAINS}
     key = domains["demographics"].alias(learner_key("demographics", isolated=isolated))
-    return Learners(users, joins, domains, _answers(key, joins, answered, people, rng))
+    countries = picked(pl.Series(list(people.countries.value)), answered["country_cd"])
+    return Learners(users, joins, countries, domains, _answers(key, joins, answered, people, rng))
 
 
 def learner_key(domain: str, *, isolated: bool) -> str:

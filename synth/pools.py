@@ -29,6 +29,28 @@ DEFAULT_LANGUAGE: Final = "en-US"
 
 LEVELS: Final[Shares] = {"BEGINNER": 0.55, "INTERMEDIATE": 0.35, "ADVANCED": 0.1}
 
+TIMEZONES: Final[Mapping[str, str]] = {
+    "IN": "Asia/Kolkata", "MX": "America/Mexico_City", "BR": "America/Sao_Paulo",
+    "CN": "Asia/Shanghai", "GB": "Europe/London", "DE": "Europe/Berlin", "FR": "Europe/Paris",
+    "ES": "Europe/Madrid", "EG": "Africa/Cairo", "NG": "Africa/Lagos", "PH": "Asia/Manila",
+    "AU": "Australia/Sydney", "JP": "Asia/Tokyo", "CO": "America/Bogota",
+}  # fmt: skip
+"""Country -> time zone of most who live there."""
+
+TIMEZONE: Final = "America/New_York"
+
+AGENTS: Final = (
+    ("Windows", "Chrome", "Mozilla/5.0 (Windows NT 10.0; Win64; x64) Chrome/120.0 Safari/537.36"),
+    ("Windows", "Edge", "Mozilla/5.0 (Windows NT 10.0; Win64; x64) Chrome/120.0 Edg/120.0"),
+    ("Windows", "Firefox", "Mozilla/5.0 (Windows NT 10.0; rv:121.0) Gecko/20100101 Firefox/121.0"),
+    ("Mac OS X", "Safari", "Mozilla/5.0 (Macintosh; Intel Mac OS X 10_15_7) Version/17.1 Safari"),
+    ("Mac OS X", "Chrome", "Mozilla/5.0 (Macintosh; Intel Mac OS X 10_15_7) Chrome/120.0 Safari"),
+    ("Android", "Chrome", "Mozilla/5.0 (Linux; Android 13) Chrome/120.0 Mobile Safari/537.36"),
+    ("iOS", "Safari", "Mozilla/5.0 (iPhone; CPU iPhone OS 17_1 like Mac OS X) Mobile Safari/604.1"),
+    ("Linux", "Firefox", "Mozilla/5.0 (X11; Linux x86_64; rv:121.0) Gecko Firefox/121.0"),
+)
+"""Operating system, browser, and how the two present themselves."""
+
 CATEGORIES: Final = (
     "data-science", "computer-science", "business", "arts-and-humanities", "life-sciences",
     "social-sciences", "language-learning", "personal-development",

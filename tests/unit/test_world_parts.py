@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 from polars.testing import assert_frame_equal
 
 import synth.coursera
-from pipelines.governance.identities import aliases, all_ids
+from pipelines.governance.identities import aliases, all_ids, one_id
 from pipelines.settings import SourceSettings, create_workspace, find_workspace
 from synth.catalogue import FIRST_LAUNCH, make_catalogue
 from synth.consent import make_rights
@@ -205,3 +205,56 @@ def test_reviews_go_round(sizes, reviews):
     expected = np.minimum(np.repeat(sizes, sizes) - 1, reviews)
     assert np.bincount(reviewer, minlength=len(course)).tolist() == expected.tolist()
     assert np.bincount(work, minlength=len(course)).tolist() == expected.tolist()
+
+
+@pytest.fixture(scope="module")
+def recorded():
+    """The same world with the clicks of about half of the enrolments."""
+    text = preset_text("small").replace("recorded = { value = 0,", "recorded = { value = 0.5,")
+    return make_world(300, courses=4, seed=3, preset=parse_preset(text, subject="recorded"))
+
+
+def test_clicks_are_of_items_that_were_started(linked, recorded):
+    """A clickstream changes no other table, and each started item of the recorded has its page."""
+    assert {name for name in recorded if name not in linked} == {"clickstream_events"}
+    for name, table in linked.items():
+        assert_frame_equal(recorded[name], table)
+    clicks = recorded["clickstream_events"].with_columns(
+        course_item_id=pl.col("url").str.split("/").list.last()
+    )
+    keys = {"hashed_user_id": LEARNER, "server_timestamp": "course_progress_ts"}
+    pages = clicks.filter(key="pageview").rename(keys)
+    started = linked["course_progress"].filter(course_progress_state_type_id=1)
+    columns = [LEARNER, "course_id", "course_item_id", "course_progress_ts"]
+    enrolled = pages.select(LEARNER, "course_id").unique()
+    expected = started.join(enrolled, on=[LEARNER, "course_id"], how="semi").select(columns)
+    assert_frame_equal(pages.select(columns), expected, check_row_order=False)
+    share = enrolled.height / started.select(LEARNER, "course_id").n_unique()
+    assert 0.4 < share < 0.6
+    videos = clicks.filter(pl.col("key") != "pageview")
+    assert videos["value"].str.contains(r'^\{"timecode":\d+\}$').all()
+    assert pages["value"].null_count() == pages.height
+
+
+def test_devices_and_addresses_are_a_learners_own(recorded):
+    """One or two cookies and addresses a learner, nobody else's, each with one device."""
+    clicks = recorded["clickstream_events"]
+    for column in ("hashed_session_cookie_id", "hashed_ip"):
+        owners = clicks.group_by(column).agg(pl.col("hashed_user_id").n_unique())
+        assert owners["hashed_user_id"].max() == 1
+        each = clicks.group_by("hashed_user_id").agg(pl.col(column).n_unique())[column]
+        assert set(each) == {1, 2}
+    device = clicks.group_by("hashed_session_cookie_id").agg(pl.col("user_agent").n_unique())
+    assert device["user_agent"].max() == 1
+    kinds = clicks.select("os", "browser", "user_agent").unique()
+    assert kinds.height == kinds["user_agent"].n_unique() > 3
+
+
+def test_the_clickstream_is_not_read(tmp_path, recorded):
+    """No family declares it: looked at as a source, the world says so."""
+    for name, table in recorded.items():
+        table.write_parquet(tmp_path / f"{name}.parquet")
+    source = SourceSettings(family="coursera", location=str(tmp_path))
+    create_workspace(tmp_path / "ws", local=True, sources={"world": source})
+    found = one_id(find_workspace(tmp_path / "ws"), recorded["users"][LEARNER][0])
+    assert found.unknown == (("world", "clickstream_events"),)
