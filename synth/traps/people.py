@@ -153,24 +153,29 @@ def several_ids(ground: Ground) -> Trap:
     course, crowd = ground.course("several-ids"), ground.crowd
     pairs = [(one, ground.new_id()) for one in ground.learners(2 * crowd + 2)]
     for one, other in pairs:
+        ground.profile(other)
         ground.row("partner_user_ids", **{LEARNER: one}, course_user_id=other)
         ground.enrol([one, other], course)
         ground.work([one], course)
         ground.work([other], course, item="i0002", at=LEARNT)
     kept, withdrawn = pairs[:crowd], pairs[crowd : 2 * crowd]
     mentors = pairs[2 * crowd :]
+    ground.say([other for _, other in kept], "granted")
     ground.say([other for _, other in withdrawn], "withdrawn", since="2021-05-01T00:00:00Z")
     ground.enrol([other for _, other in mentors], course, role="MENTOR")
     return Trap(
         "several-ids",
-        "Enrolled under two ids that a bridge table links; half withdrew under the other id, and "
-        "two are mentors under it.",
+        "Enrolled, and with a profile, under two ids that a bridge table links; half withdrew "
+        "under the other id, and two are mentors under it.",
         (
             *told(course, crowd),
             Present((COURSES,), tuple(one for one, _ in kept)),
             Absent(MICRODATA, tuple(one for one, _ in mentors)),
             Absent(MICRODATA, tuple(one for one, _ in withdrawn)),
             Absent(MICRODATA, tuple(other for _, other in withdrawn)),
+            Quarantined(MICRODATA, "users", "", "duplicate_row", len(pairs)),
+            # Budgets are spent on permitted rows alone: no other is looked at.
+            Quarantined((FIGURES,), "users", "", "duplicate_row", len(kept) + len(mentors)),
         ),
     )
 
