@@ -23,8 +23,6 @@ if TYPE_CHECKING:  # heavy: imported where a fixture is used
     from pipelines.people import Actor
 
 _SOURCE: Final = "synthetic"
-_SIGNALS: Final = (signal.SIGTERM, signal.SIGHUP)
-"""What the command line catches for as long as its process lives."""
 
 
 class SyntheticLearners(Protocol):
@@ -72,13 +70,15 @@ class SyntheticWorkspace:
 
         from pipelines.cli.main import main  # noqa: PLC0415
 
-        before = [(number, signal.getsignal(number)) for number in _SIGNALS]
+        # The command line catches these for as long as its process lives: ours outlives it.
+        before = {kind: signal.getsignal(kind) for kind in (signal.SIGTERM, signal.SIGHUP)}
         try:
             with contextlib.chdir(self.root):
                 return CliRunner().invoke(main, words, env={"KOHORT_AS": None})
         finally:
-            for number, handler in before:
-                signal.signal(number, handler)
+            for kind, handler in before.items():
+                if signal.getsignal(kind) is not handler:
+                    signal.signal(kind, handler)
 
     def build(self, request_text: str) -> "Built":
         """Build the extract that a request (TOML) asks for, into a new folder of the workspace.

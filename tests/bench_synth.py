@@ -14,6 +14,7 @@ import subprocess
 import sys
 import tempfile
 import time
+from collections import Counter
 from contextlib import ExitStack
 from importlib.resources import files
 from pathlib import Path
@@ -45,15 +46,16 @@ def main() -> None:
     print(f"load of the machine: {os.getloadavg()[0]:.1f} on {os.cpu_count()} cores\n")
     print("| learners | written as | rows | of these progress | size | time | CPU | peak memory |")
     print("|---|---|---|---|---|---|---|---|", flush=True)
-    line("made", arguments.learners)
+    enrolments = line("made", arguments.learners)
     reached = line("parquet", arguments.learners)
     for fmt in FORMATS:
         line(fmt, arguments.others)
-    print(f"\nto Parquet below {GOAL_SECONDS} s and {GOAL_GIGABYTES} GB: {reached}")
+    goal = f"to Parquet below {GOAL_SECONDS} s and {GOAL_GIGABYTES} GB: {reached}"
+    print(f"\n{arguments.learners:,} learners, {enrolments}; {goal}")
 
 
 def line(what: str, learners: int) -> str:
-    """One line of the table, from a process of its own; whether it is within the goal."""
+    """One line of the table, from a process of its own; what is to be said of it below."""
     with ExitStack() as opened:
         folder = opened.enter_context(tempfile.TemporaryDirectory())
         environment = dict(os.environ)
@@ -80,6 +82,8 @@ def line(what: str, learners: int) -> str:
         f"| {found['cpu']:.0f} s | {found['peak']:.2f} GB |",
         flush=True,
     )
+    if what == "made":
+        return f"{found['enrolments']:,} enrolments"
     within = seconds < GOAL_SECONDS and found["peak"] < GOAL_GIGABYTES
     return "yes" if within else "NO"
 
@@ -93,19 +97,22 @@ def measured(what: str, learners: int, folder: Path) -> dict[str, object]:
     )  # fmt: skip
     assert found == 1
     order = Order(parse_preset(text, subject="bench"), learners, courses=200, seed=1)
+    enrolments = 0
     if what == "made":
-        rows: dict[str, int] = {}
+        rows: Counter[str] = Counter()
         for part in world_parts(order.preset, learners=learners, courses=200, seed=1):
-            for name, table in part.items():
-                rows[name] = rows.get(name, 0) + table.height
+            rows.update({name: table.height for name, table in part.items()})
+            roles = part["course_memberships"]["course_membership_role"]
+            enrolments += int((roles == "LEARNER").sum())
     else:
         to: Destination = Files(folder / "world.zip", what)
         if what == "postgresql":
             to = Database(os.environ["BENCH_URL"])
-        rows = dict(make_raw(order, to, rights_file=None, progress=lambda _: None).rows)
+        rows = Counter(make_raw(order, to, rights_file=None, progress=lambda _: None).rows)
     usage = resource.getrusage(resource.RUSAGE_SELF)
     return {
         "rows": rows,
+        "enrolments": enrolments,
         "bytes": sum(p.stat().st_size for p in folder.rglob("*") if p.is_file()),
         "cpu": usage.ru_utime + usage.ru_stime,
         "peak": usage.ru_maxrss / 1e6,

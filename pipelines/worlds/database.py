@@ -108,8 +108,9 @@ def _leave_begin_to_us(connection: Any, _: object) -> None:
 
 def _created(connection: sa.Connection, part: Part, where: str) -> dict[str, sa.Table]:
     """New, empty tables for these rows."""
-    there = sa.inspect(connection).get_table_names() if part else []
-    taken = sorted(part.keys() & set(there))
+    inspector = sa.inspect(connection)
+    there = {*inspector.get_table_names(), *inspector.get_view_names()} if part else set()
+    taken = sorted(part.keys() & there)
     if taken:
         raise OutputError(
             f"{where}: table '{taken[0]}' exists already; name an empty database or schema"

@@ -23,7 +23,8 @@ def appearing(to: Path) -> Iterator[Path]:
     `to` finds all of it. A failure leaves nothing, a kill the hidden folder at most.
 
     Args:
-        to: a file or a folder that is not there yet; or an empty folder, for a folder.
+        to: a file or a folder that is not there yet; or, for a folder, an empty one, which is
+            replaced: not the one that we are in.
 
     Yields:
         A path at which to make the file or folder.
@@ -63,9 +64,11 @@ def _refuse_taken(to: Path) -> None:
     """Refuse a place where something lies; an empty folder is none.
 
     Raises:
-        OutputError: something lies there.
+        OutputError: something lies there, or we do.
         OSError: it can't be looked at.
     """
+    if to.name in {"", ".."} or (to.is_dir() and to.samefile(Path.cwd())):
+        raise OutputError(f"{to}: name a new file or folder in it")
     if to.is_dir() and not to.is_symlink():
         if any(to.iterdir()):
             raise OutputError(f"{to}: not empty; name a new folder")

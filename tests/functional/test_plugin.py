@@ -1,5 +1,6 @@
 """The pytest plugin, as users' own tests see it."""
 
+import signal
 import subprocess
 import sys
 from importlib.metadata import entry_points
@@ -93,3 +94,12 @@ def test_workspaces_of_one_test_are_apart(synthetic_workspace, monkeypatch):
     assert "20 rows" in checked[0].output
     assert "studentInfo" in checked[1].output
     assert one.run("rights", "import", "--all-in", one.source).exit_code == 2
+
+
+def test_running_a_command_leaves_the_process_as_it_was(synthetic_workspace):
+    """The working directory and what signals do are the test's own."""
+    workspace = synthetic_workspace(20)
+    before = Path.cwd(), signal.getsignal(signal.SIGTERM), signal.getsignal(signal.SIGHUP)
+    assert workspace.run("source", "check", workspace.source).exit_code == 0
+    after = Path.cwd(), signal.getsignal(signal.SIGTERM), signal.getsignal(signal.SIGHUP)
+    assert after == before
