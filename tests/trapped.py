@@ -61,6 +61,7 @@ class Release:
     """A package, and what was told beside it.
 
     Attributes:
+        world: of which.
         root: where the workspace and the package lie.
         name: of the request.
         type: of the release.
@@ -68,6 +69,7 @@ class Release:
         printed: all that the build printed.
     """
 
+    world: World
     root: Path
     name: str
     type: str
@@ -119,7 +121,9 @@ def make_release(world: World, root: Path, name: str, *, moment: str) -> Release
     printed = run("build", *words, "--json")
     said = json.loads(printed)
     text = (root / name / "datapackage.json").read_text()
-    return Release(root, name, json.loads(text)["kohort"]["release_type"], said["release"], printed)
+    return Release(
+        world, root, name, json.loads(text)["kohort"]["release_type"], said["release"], printed
+    )
 
 
 def overtaken(world: World, root: Path, name: str, moment: set[str]) -> None:
@@ -153,10 +157,10 @@ def claims(expected: Document, name: str | None) -> list[Claim]:
     return about
 
 
-def faults(release: Release, expected: Document) -> list[str]:
+def faults(release: Release) -> list[str]:
     """What is otherwise than claimed: trap, claim and what was found instead."""
     found = []
-    for trap, planted in expected["traps"].items():
+    for trap, planted in release.world.expected["traps"].items():
         for claim in planted["claims"]:
             if release.name in claim.get("requests", ()) and claim["claim"] in CHECKS:
                 told = CHECKS[claim["claim"]](release, claim)
@@ -279,10 +283,10 @@ def put_aside(release: Release) -> Counter[tuple[str, str, str]]:
         })  # fmt: skip
 
 
-def to_be_put_aside(expected: Document, name: str) -> Counter[tuple[str, str, str]]:
+def to_be_put_aside(release: Release) -> Counter[tuple[str, str, str]]:
     """The same, as claimed: of all traps together."""
     found: Counter[tuple[str, str, str]] = Counter()
-    for claim in claims(expected, name):
+    for claim in claims(release.world.expected, release.name):
         if claim["claim"] == "quarantined":
             found[claim["table"], claim["column"], claim["reason"]] += claim["rows"]
     return found
@@ -303,8 +307,9 @@ def with_column(world: World, folder: Path, table: str, column: str) -> str:
     return str(folder / "world")
 
 
-def refusal(world: World, release: Release, claim: Claim) -> str:
+def refusal(release: Release, claim: Claim) -> str:
     """What a build says once the claimed column is in the source; it must leave nothing."""
+    world = release.world
     folder = release.root / f"with-{claim['column']}"
     folder.mkdir()
     settings = release.root / "ws" / "kohort.toml"
