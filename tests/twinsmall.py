@@ -18,7 +18,7 @@ statistics = [{{ column = "final", values = ["Pass"], by = "gender" }}]
 [release.privacy]
 k = 5
 suppression_limit = 0.2
-maximum_share = {{ final = 0.95 }}
+maximum_share = {{ final = 0.8 }}
 """
 
 TWIN = """

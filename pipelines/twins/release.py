@@ -4,10 +4,10 @@ Everything that is told of learners goes through the noise: what comes after it,
 invented learners among them, is made of noisy figures and of chance, and costs nothing more.
 """
 
+from importlib.util import find_spec
 from typing import Final
 
 import numpy as np
-from synth.twin import MissingExtraError, demand_extra, fit, sample
 
 from pipelines.aggregates.counting import fresh_lots
 from pipelines.errors import PrivacyError, SettingsError
@@ -29,6 +29,7 @@ from pipelines.verify import SyntheticVerification, verify_package
 from pipelines.views import LEARNER, assemble, permit
 from synth.fidelity import fidelity_of
 from synth.fidelity_prediction import Target
+from synth.twin import fit, sample
 
 _LIBRARIES: Final = ("diffprivlib", "opendp", "numpy", "mbi", "jax")
 """What draws noise, makes arrays of it, and fits a model to them."""
@@ -103,10 +104,9 @@ def make_twin(
 
 
 def _demand_extra() -> None:
-    try:
-        demand_extra()
-    except MissingExtraError as error:
-        raise SettingsError(str(error)) from None
+    """Refuse what could not be finished, while nothing is charged yet."""
+    if find_spec("mbi") is None:
+        raise SettingsError("a twin is fitted with mbi: pip install kohort[twin]")
 
 
 def _target(plan: TwinPlan) -> Target | None:

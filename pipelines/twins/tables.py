@@ -5,13 +5,13 @@ from dataclasses import dataclass
 from typing import Final
 
 import polars as pl
-from synth.twin import Sampled
 
 from pipelines.package.describe import Described
 from pipelines.twins.plan import TwinColumn, TwinPlan
 from pipelines.views import LEARNER
 from schemas.manifest import LEARNER_KEY, Field
 from schemas.roles import Grain, Role
+from synth.twin_sampling import Sampled
 
 _KEY_BYTES: Final = 16
 """As long as a pseudonym."""
@@ -75,7 +75,7 @@ def twin_tables(
     Returns:
         The tables of `layouts`; rows stand in the order of the keys, which is no order at all.
     """
-    number = len(sampled.owner) if plan.course_scope else sampled.number
+    number = len(sampled.owner) if plan.course_scope else sampled.size
     keys = _keys(number, randomness)
     found = []
     for layout in layouts(plan):
@@ -92,7 +92,7 @@ def twin_views(sampled: Sampled, plan: TwinPlan) -> dict[str, pl.DataFrame]:
     found = {}
     for view, owner in (("learners", None), ("enrolments", sampled.owner)):
         if columns := plan.of_view(view):
-            numbers = pl.int_range(sampled.number, eager=True).cast(pl.String)
+            numbers = pl.int_range(sampled.size, eager=True).cast(pl.String)
             own = numbers if owner is None else numbers.gather(owner)
             told = [_labels(column, sampled, of_rows=False) for column in columns]
             found[view] = pl.DataFrame([own.alias(LEARNER), *told])

@@ -1,7 +1,7 @@
 """The parts of a synthetic package that people read: README and codebook."""
 
 from pipelines.aggregates.text import codebook as codebook_of_cells
-from pipelines.aggregates.text import promise_lines
+from pipelines.aggregates.text import error_line, promise_lines
 from pipelines.package.text import history, table_text
 from schemas import manifest as m
 
@@ -47,6 +47,7 @@ which is how often pairs and triples of these columns occur together, and not ev
 What is not in there is made up as if it did not depend on one another.
 {_of_rows(twin)}
 ## What is not promised
+- {error_line()}
 - Figures computed from invented learners are about them. How near they come to the real ones is
   told to the steward alone, for that was not paid for.
 - What is true of a group is not hidden, only who is in it.

@@ -87,7 +87,7 @@ def test_nobody_without_a_permission_is_counted(world, monkeypatch):
     consent(world, {1: ("withdrawn", "*")})
     build(world, "after")
     assert tables(world)["learners"].height - tables(world, "after")["learners"].height == 1
-    assert spent(world) == 2 * 1_000_000
+    assert 2 * 999_900 < spent(world) <= 2 * 1_000_000
 
 
 def test_the_same_request_spends_nothing(world):
@@ -112,7 +112,7 @@ def test_a_budget_that_does_not_hold_it_draws_nothing(world, monkeypatch):
     monkeypatch.setattr(release, "records_of", None)
     write_twin(world, title="More", budget="epsilon = 2.0")
     said = build(world, "more", code=7)
-    assert "ask for epsilon 0.5 at most" in said
+    assert "ask for epsilon 0.50" in said
     assert said.count("\n") == 1
     assert budget(world) == before
     assert not (world / "more").exists()
@@ -135,27 +135,18 @@ def test_the_charge_is_on_record_before_a_row_is_counted_and_noise_is_drawn(worl
     watched("add_noise", measuring)
     write_twin(world)
     build(world)
-    assert seen[0] == ("records_of", 1_000_000)
-    assert {paid for _, paid in seen} == {1_000_000}
+    assert [name for name, _ in seen[:2]] == ["records_of", "add_noise"]
+    (paid,) = {paid for _, paid in seen}
+    assert 999_900 < paid <= 1_000_000
 
 
 def test_no_extra_no_charge(world, monkeypatch):
     """Without mbi a build says what to install, before anything is charged."""
-
-    def absent():
-        raise release.MissingExtraError
-
-    monkeypatch.setattr(release, "demand_extra", absent)
+    monkeypatch.setattr(release, "find_spec", lambda _: None)
     write_twin(world)
     said = build(world, code=6)
     assert "kohort[twin]" in said
-    assert budget_or_none(world) is None
-
-
-def budget_or_none(world: Path) -> dict | None:
-    """The statement of the family; None before anything was charged."""
-    shown = json.loads(run("budget", "show", "--json", "--workspace", str(world / "ws")))
-    return next(iter(shown["families"]), None)
+    assert spent(world) == 0
 
 
 def test_no_raw_id_and_no_true_figure_in_the_package(world):
@@ -207,7 +198,7 @@ def test_check_tells_what_is_measured(world):
     }
     lines = run(*words)
     assert lines.count("95% half-width") == len(told["measured"])
-    assert budget_or_none(world) is None
+    assert spent(world) == 0
 
 
 def test_the_twin_of_an_extract(world):
@@ -228,7 +219,7 @@ def test_the_twin_needs_an_approval_of_its_own(tmp_path):
     """Where the policy asks for approvals, the extract's is none for its twin."""
     world = make_aggregate_world(tmp_path / "world", local=False)
     said = twin(world, "--epsilon", "1", "--out", str(world / "package"), code=3)
-    assert "approve" in said
+    assert "requires an approval" in said
     assert (world / "extract.twin.toml").exists()
     assert not (world / "package").exists()
 
