@@ -1,0 +1,87 @@
+"""The fit itself: mbi's mirror descent, on the processor, in 64 bits."""
+
+import warnings
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from importlib import import_module
+from types import ModuleType
+from typing import Final
+
+import numpy as np
+from numpy.typing import NDArray
+
+from synth.factors import Factor
+from synth.workload import states
+
+_MOST_STEPS: Final = 1_000
+_LEAST_STEPS: Final = 100
+_WORK: Final = 100_000_000
+"""Steps times states: a fit of the largest model takes about as long as that of a small one."""
+
+_ENOUGH: Final = 1e-4
+"""It ends early when fifty steps improve the loss by less, relatively."""
+
+
+class TwinError(RuntimeError):
+    """mbi is not installed."""
+
+
+def estimated(
+    columns: Sequence[tuple[str, ...]],
+    counts: Sequence[NDArray[np.float64]],
+    noise: Sequence[float],
+    *,
+    sizes: Mapping[str, int],
+    total: float,
+) -> tuple[Factor, ...]:
+    """The factors of the model that fits best, by squared errors in units of their noise.
+
+    Args:
+        columns: of each table.
+        counts: an axis for each column.
+        noise: the standard deviation of each table's counts.
+        sizes: column -> values.
+        total: the number of records.
+
+    Raises:
+        TwinError: mbi is not installed.
+    """
+    used = {column for of in columns for column in of}
+    domain_sizes = {column: size for column, size in sizes.items() if column in used}
+    steps = min(max(_WORK // states(columns, domain_sizes), _LEAST_STEPS), _MOST_STEPS)
+    with _mbi() as mbi:
+        model = mbi.estimation.MirrorDescent().estimate(
+            mbi.Domain(tuple(domain_sizes), tuple(domain_sizes.values())),
+            [
+                mbi.LinearMeasurement(table.reshape(-1), of, std)
+                for of, table, std in zip(columns, counts, noise, strict=True)
+            ],
+            known_total=total,
+            iters=steps,
+            tol=_ENOUGH,
+        )
+        return tuple(
+            Factor(tuple(clique), np.array(model.potentials[clique].values, np.float64))
+            for clique in model.potentials.cliques
+        )
+
+
+@contextmanager
+def _mbi() -> Iterator[ModuleType]:
+    """mbi, as JAX has to be set for it; what others have set is as before afterwards."""
+    try:
+        import jax  # noqa: PLC0415 - slow, and of the extra
+    except ImportError as error:
+        raise TwinError(_MISSING) from error
+    with jax.enable_x64(new_val=True), jax.default_device(jax.local_devices(backend="cpu")[0]):
+        try:
+            with warnings.catch_warnings():
+                # It warns of a cache that JAX does not use unless it is given a folder.
+                warnings.simplefilter("ignore", UserWarning)
+                mbi = import_module("mbi")
+        except ImportError as error:
+            raise TwinError(_MISSING) from error
+        yield mbi
+
+
+_MISSING: Final = "mbi is missing: pip install kohort[twin]"
