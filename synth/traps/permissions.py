@@ -7,7 +7,7 @@ from synth.traps.claims import Absent, Overtaken, Present
 from synth.traps.expected import Trap
 from synth.traps.ground import Ground
 from synth.traps.requests import COURSES, EVERY, MICRODATA
-from synth.traps.telling import told
+from synth.traps.telling import active, told
 
 
 def _refusing(
@@ -28,6 +28,7 @@ def _refusing(
         what,
         (
             *told(course, len(permitting)),
+            active(course, "2020-03", 0),
             Present((COURSES,), tuple(permitting)),
             Absent(MICRODATA, tuple(refusing)),
         ),

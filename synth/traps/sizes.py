@@ -7,8 +7,8 @@ from synth.codes import PASSED
 from synth.traps.claims import Absent, Counted, Hidden, Nowhere, Only, Present, Together
 from synth.traps.expected import Trap
 from synth.traps.ground import Ground
-from synth.traps.requests import COURSES, FIGURES, LEARNERS, MICRODATA, MOST_MONTHS, within
-from synth.traps.telling import told
+from synth.traps.requests import COURSES, FIGURES, LEARNERS, MICRODATA, within
+from synth.traps.telling import active, told
 
 
 def boundary(ground: Ground) -> Trap:
@@ -45,6 +45,7 @@ def staff(ground: Ground) -> Trap:
         "k - 1 learners, and instructors and mentors of the same class, some of them enrolled too.",
         (
             *told(course, 0, figure=ground.k - 1),
+            active(course, "2020-03", ground.k - 1),
             Counted((LEARNERS,), "enrolments", {"course_id": course}, 0),
             Absent((COURSES,), tuple(learners)),
             Absent(MICRODATA, (*teaching, *both)),
@@ -115,16 +116,7 @@ def odd_times(ground: Ground) -> Trap:
         (
             *told(course, crowd),
             Present((COURSES,), tuple(learners)),
-            *(
-                Counted(
-                    (FIGURES,),
-                    "activity",
-                    {"course_id": course, "month": month},
-                    count,
-                    within(MOST_MONTHS),
-                )
-                for month, count in months.items()
-            ),
+            *(active(course, month, count) for month, count in months.items()),
             Nowhere((FIGURES,), ("1970-01", "2090-02")),
         ),
     )

@@ -17,6 +17,8 @@ _ESCAPED: Final = (
     "\\N",
     "NA",
     'a,"b",c\n"d";e',
+    'a""b',
+    "one\r\ntwo\rthree\\",
     "Ünïcode — 講義 🎓\n\n'quoted'",
 )
 """Texts that a careless reader of delimited files breaks: quotes, backslashes, ends of lines."""
