@@ -17,7 +17,7 @@ Examples:
 """
 
 
-@click.command(epilog=_EXAMPLES)
+@click.command(epilog=_EXAMPLES, short_help="Write, and build, the twin of an extract.")
 @click.argument("file", metavar="REQUEST", type=click.Path(path_type=Path, dir_okay=False))
 @click.option("--epsilon", type=float, help="What it costs, by Laplace noise.")
 @click.option("--rho", type=float, help="Instead: by Gaussian noise.")
