@@ -7,9 +7,13 @@ them, so that they may stand here.
 
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
-from typing import Any, ClassVar
+from typing import Any, ClassVar, Final
 
 Requests = tuple[str, ...]
+
+MEASURED: Final = "measured"
+"""For the one of a twin's tables of noisy figures that has the keys of a cell: their names count
+on from 01."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -17,8 +21,8 @@ class Counted:
     """So many learners are told of a cell.
 
     Of microdata: distinct learners of the rows of `table` with these values. Of an aggregate: the
-    figure of that cell, which may be off by `within`. Of a synthetic release: distinct synthetic
-    learners, off by `within` at most.
+    figure of that cell, which may be off by `within`. Of a synthetic twin the same: of its table of
+    measured figures with just these keys where `table` is `MEASURED`, else of invented learners.
 
     Attributes:
         requests: of which releases.
@@ -26,7 +30,7 @@ class Counted:
         cell: column -> value.
         learners: how many.
         within: how far off a figure may be; noise alone is further off with a probability of
-            `NOISE_ALARM` at most.
+            `NOISE_ALARM` at most, and the chance that learners are invented by about once in 10^7.
     """
 
     claim: ClassVar[str] = "counted"

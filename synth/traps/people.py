@@ -4,15 +4,15 @@ from collections.abc import Callable
 from typing import Final
 
 from synth.codes import NOT_PASSABLE, NOT_PASSED, PASSED
-from synth.traps.claims import Absent, Counted, Never, Present, Quarantined
+from synth.traps.claims import MEASURED, Absent, Counted, Never, Present, Quarantined
 from synth.traps.expected import Trap
 from synth.traps.ground import LEARNT, Ground
-from synth.traps.requests import COURSES, EVERY, FIGURES, MICRODATA, within
-from synth.traps.telling import told
+from synth.traps.requests import COURSES, EVERY, FIGURES, MICRODATA, NOISY, TWIN, within
+from synth.traps.telling import COURSE, GENDER, told
 from synth.world import LEARNER
 
-_ACTIVE: Final = (COURSES, FIGURES)
-"""Requests that read what was done in courses."""
+_GRADED: Final = (COURSES, TWIN)
+"""Requests that read grades."""
 
 
 def orphans(ground: Ground) -> Trap:
@@ -25,8 +25,8 @@ def orphans(ground: Ground) -> Trap:
     ground.work(unknown, course)
     put_aside = (
         (EVERY, "course_memberships"),
-        (_ACTIVE, "course_progress"),
-        ((COURSES,), "course_grades"),
+        ((COURSES, FIGURES), "course_progress"),
+        (_GRADED, "course_grades"),
     )
     return Trap(
         "orphans",
@@ -80,7 +80,7 @@ def repeats(ground: Ground) -> Trap:
         (
             *told(course, len(learners)),
             Quarantined(EVERY, "users", "", "duplicate_row", len(learners)),
-            Quarantined((COURSES,), "course_grades", "", "duplicate_row", len(learners)),
+            Quarantined(_GRADED, "course_grades", "", "duplicate_row", len(learners)),
         ),
     )
 
@@ -100,24 +100,26 @@ def contradictions(ground: Ground) -> Trap:
     ground.grade(learners[:half], course, state=NOT_PASSED)
     ground.grade(learners[half:], course, state=PASSED)
     ground.grade(learners, course, state=NOT_PASSABLE)
-    cell = {"course_id": course}
+    cell = {COURSE: course}
     return Trap(
         "contradictions",
         "Two profiles with different genders and two grades with different states a learner.",
         (
-            *told(course, crowd),
-            Never((COURSES,), "enrolments", cell, "reported_or_inferred_gender", ("male",)),
+            *told(course, crowd, gender="female"),
+            Never((COURSES,), "enrolments", cell, GENDER, ("male",)),
             Never((COURSES,), "enrolments", cell, "passing_state", ("not passable",)),
             Counted((COURSES,), "enrolments", {**cell, "passing_state": "passed"}, crowd - half),
+            Counted((FIGURES,), "by_gender", {**cell, GENDER: "female"}, crowd, within()),
             *(
-                Counted((FIGURES,), "by_gender", {**cell, column: gender}, count, within())
-                for column, gender, count in (
-                    ("reported_or_inferred_gender", "female", crowd),
-                    ("reported_or_inferred_gender", "male", 0),
-                )
+                Counted((of,), table, {**cell, GENDER: "male"}, 0, within())
+                for of, table in ((FIGURES, "by_gender"), (TWIN, MEASURED))
+            ),
+            *(
+                Counted((TWIN,), MEASURED, {**cell, "passing_state": state}, count, within())
+                for state, count in (("passed", crowd - half), ("not passable", 0))
             ),
             Quarantined(EVERY, "users", "", "duplicate_key", crowd),
-            Quarantined((COURSES,), "course_grades", "", "duplicate_key", crowd),
+            Quarantined(_GRADED, "course_grades", "", "duplicate_key", crowd),
         ),
     )
 
@@ -130,14 +132,18 @@ def labels(ground: Ground) -> Trap:
     unknown_degree += ground.learners(1, educational_attainment=ground.new_id())
     unknown_country = ground.learners(crowd, country_cd="QZ")
     ground.enrol([*sound, *unknown_degree, *unknown_country], course)
-    told_apart = {"course_id": course, "educational_attainment": "BACHELOR_DEGREE"}
-    counted = len(sound) + crowd  # aggregates do not ask for the country
+    exact, coarse = (
+        {COURSE: course, "educational_attainment": degree}
+        for degree in ("BACHELOR_DEGREE", "bachelor's")
+    )
+    counted = len(sound) + crowd  # aggregates and twins do not ask for the country
     return Trap(
         "labels",
         "Degrees outside the closed list, and a country outside its hierarchy.",
         (
             *told(course, len(sound), figure=counted),
-            Counted((FIGURES,), "by_education", told_apart, counted, within()),
+            Counted((FIGURES,), "by_education", exact, counted, within()),
+            Counted((TWIN,), MEASURED, coarse, counted, within()),
             Absent(MICRODATA, tuple(unknown_degree)),
             Absent((COURSES,), tuple(unknown_country)),
             Quarantined(EVERY, "users", "educational_attainment", "not_in_domain", crowd),
@@ -175,7 +181,7 @@ def several_ids(ground: Ground) -> Trap:
             Absent(MICRODATA, tuple(other for _, other in withdrawn)),
             Quarantined(MICRODATA, "users", "", "duplicate_row", len(pairs)),
             # Budgets are spent on permitted rows alone: no other is looked at.
-            Quarantined((FIGURES,), "users", "", "duplicate_row", len(kept) + len(mentors)),
+            Quarantined(NOISY, "users", "", "duplicate_row", len(kept) + len(mentors)),
         ),
     )
 

@@ -7,7 +7,7 @@ from synth.traps.claims import Absent, Overtaken, Present
 from synth.traps.expected import Trap
 from synth.traps.ground import Ground
 from synth.traps.requests import COURSES, EVERY, MICRODATA
-from synth.traps.telling import active, told
+from synth.traps.telling import active, invented, told
 
 
 def _refusing(
@@ -29,6 +29,7 @@ def _refusing(
         (
             *told(course, len(permitting)),
             active(course, "2020-03", 0),
+            invented(course, len(permitting)),
             Present((COURSES,), tuple(permitting)),
             Absent(MICRODATA, tuple(refusing)),
         ),

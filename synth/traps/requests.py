@@ -4,19 +4,23 @@ import math
 from collections.abc import Mapping
 from typing import Final
 
-COURSES, LEARNERS, PROFILES, FIGURES = "courses", "learners", "profiles", "figures"
-"""Names of requests: microdata under course scope; under release scope with courses, and without;
-an aggregate."""
+COURSES, LEARNERS, PROFILES = "courses", "learners", "profiles"
+"""Names of requests for microdata: under course scope; under release scope with courses, and
+without."""
+
+FIGURES, TWIN = "figures", "twin"
+"""Names of the requests for an aggregate and for a synthetic twin."""
 
 MICRODATA: Final = (COURSES, LEARNERS, PROFILES)
-EVERY: Final = (*MICRODATA, FIGURES)
+NOISY: Final = (FIGURES, TWIN)
+EVERY: Final = (*MICRODATA, *NOISY)
 
 SOURCE: Final = "world"
 """What the requests call the source."""
 
 POLICY: Final = """\
 [budget]
-epsilon_per_family = 64.0
+epsilon_per_family = 128.0
 delta = 1e-9
 """
 """What `policy.toml` of `kohort init --local` needs besides. The budget is far too large for real
@@ -34,8 +38,8 @@ NOISE_ALARM: Final = 1e-9
 MOST_MONTHS: Final = 3
 """In how many cells of `activity` a learner counts."""
 
-_EPSILON: Final = 4.0
-"""Of each query of the aggregate."""
+EPSILON: Final = 4.0
+"""Of each query of the aggregate; what each table of the twin with courses in it has at least."""
 
 _HEAD: Final = """\
 title = "{title}"
@@ -90,7 +94,7 @@ catalogue = "{CATALOGUE}"
 csv = true
 
 [release.budget]
-epsilon = {4 * _EPSILON}
+epsilon = {4 * EPSILON}
 
 [[release.queries]]
 name = "by_course"
@@ -119,6 +123,20 @@ cells = {MOST_MONTHS}
 most = 1
 """
 
+_TWIN: Final = f"""
+[release]
+type = "synthetic"
+pseudonyms = "course"
+catalogue = "{CATALOGUE}"
+learners = ["reported_or_inferred_gender", "educational_attainment"]
+enrolments = ["course_id", "passing_state"]
+levels = {{ educational_attainment = 1 }}
+csv = true
+
+[release.budget]
+epsilon = {10 * EPSILON}
+"""
+
 
 def requests_of(k: int) -> Mapping[str, str]:
     """Name -> the TOML text of a request.
@@ -131,6 +149,7 @@ def requests_of(k: int) -> Mapping[str, str]:
         LEARNERS: _HEAD.format(title="Courses taken by background") + _LEARNERS.format(k=k),
         PROFILES: _HEAD.format(title="Learners by background") + _PROFILES.format(k=k),
         FIGURES: _HEAD.format(title="Learners and activity by course") + _FIGURES,
+        TWIN: _HEAD.format(title="Learners who do not exist") + _TWIN,
     }
 
 
@@ -143,4 +162,4 @@ def within(moved: int = 1) -> int:
     Args:
         moved: how much one learner moves all figures of the table together.
     """
-    return math.ceil(-math.log(NOISE_ALARM) * moved / _EPSILON)
+    return math.ceil(-math.log(NOISE_ALARM) * moved / EPSILON)

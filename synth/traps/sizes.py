@@ -4,10 +4,19 @@ from collections.abc import Callable
 from typing import Final
 
 from synth.codes import PASSED
-from synth.traps.claims import Absent, Counted, Hidden, Nowhere, Only, Present, Together
+from synth.traps.claims import (
+    Absent,
+    Counted,
+    Hidden,
+    Nowhere,
+    Only,
+    Present,
+    Quarantined,
+    Together,
+)
 from synth.traps.expected import Trap
 from synth.traps.ground import Ground
-from synth.traps.requests import COURSES, FIGURES, LEARNERS, MICRODATA, within
+from synth.traps.requests import COURSES, FIGURES, LEARNERS, MICRODATA, NOISY, TWIN, within
 from synth.traps.telling import active, told
 
 
@@ -123,7 +132,7 @@ def odd_times(ground: Ground) -> Trap:
 
 
 def unlisted(ground: Ground) -> Trap:
-    """A course that no table of courses has: aggregates do not tell its name."""
+    """A course that no table of courses has: neither aggregates nor twins tell its name."""
     course = ground.course("unlisted", listed=False)
     learners = ground.learners(ground.crowd)
     ground.enrol(learners, course)
@@ -133,7 +142,8 @@ def unlisted(ground: Ground) -> Trap:
         (
             Counted((COURSES,), "enrolments", {"course_id": course}, ground.crowd),
             Counted((FIGURES,), "by_course", {"course_id": "(other)"}, ground.crowd, within()),
-            Nowhere((FIGURES,), (course,)),
+            Nowhere(NOISY, (course,)),
+            Quarantined((TWIN,), "course_memberships", "course_id", "not_in_domain", ground.crowd),
         ),
     )
 

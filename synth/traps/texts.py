@@ -6,7 +6,7 @@ from typing import Final
 from synth.traps.claims import Never, Nowhere, Read, Refused, Warned
 from synth.traps.expected import Trap
 from synth.traps.ground import ENROLLED, LEARNT, Ground
-from synth.traps.requests import COURSES, EVERY, FIGURES, LEARNERS, PROFILES
+from synth.traps.requests import COURSES, EVERY, FIGURES, LEARNERS, PROFILES, TWIN
 from synth.traps.telling import told
 from synth.world import LEARNER
 
@@ -97,6 +97,7 @@ def unknown_columns(ground: Ground) -> Trap:
         ((LEARNERS,), "course_memberships", "invited_by"),
         ((PROFILES,), "users", "full_name"),
         ((FIGURES,), "course_progress", "device_owner"),
+        ((TWIN,), "course_grades", "proctor"),
     )
     return Trap(
         "unknown-columns",

@@ -11,8 +11,9 @@ from schemas.request import parse_request
 from synth.parts import gathered
 from synth.presets import named_preset, world_parts
 from synth.traps import make_traps, plant
-from synth.traps.claims import Claim
-from synth.traps.requests import NOISE_ALARM, within
+from synth.traps.claims import MEASURED, Claim
+from synth.traps.requests import EPSILON, NOISE_ALARM, within
+from synth.workload import TwinShape, budget_shares, workload
 from synth.world import LEARNER
 
 DIFFICULTIES = {
@@ -142,6 +143,28 @@ def test_rights_are_as_a_rights_file_has_them(traps):
     granted = traps.rights.filter(state="granted")["learner_id"]
     assert {*traps.late["learner_id"]} <= {*granted}
     assert {*traps.late["state"]} == {"withdrawn"}
+
+
+@pytest.mark.parametrize("courses", [25, 1_000])
+def test_what_a_twin_measures_by_course_has_its_part_of_the_budget(traps, courses):
+    """However many courses there are, each such table is as exact as claims count with."""
+    document = json.loads(traps.expected.to_json())
+    text = document["requests"]["twin"].replace("CATALOGUE", "0" * 64)
+    release = parse_request(text, subject="twin").release
+    shape = TwinShape(
+        {"reported_or_inferred_gender": 3, "educational_attainment": 5},
+        {"course_id": courses, "passing_state": 5},
+        "course_id",
+        most_rows=release.most_rows,
+    )
+    chosen = workload(shape)
+    for columns, part in zip(chosen, budget_shares(chosen, shape), strict=True):
+        if "course_id" in columns:
+            assert part * release.budget.micro >= EPSILON * 1_000_000
+    measured = {
+        frozenset(claim["cell"]) for claim in claims(traps) if claim.get("table") == MEASURED
+    }
+    assert measured <= {*map(frozenset, chosen)}
 
 
 @pytest.mark.parametrize("moved", [1, 3])
