@@ -230,3 +230,16 @@ def test_columns_without_rows(world):
     build(world)
     assert verified(world)["ok"]
     assert set(tables(world)) == {"learners", "marginal_01"}
+
+
+def test_a_source_of_nobody_gives_a_table_of_noise(world):
+    """Whether anybody is left for the twin is told by nothing but noise."""
+    results = world / "data" / "results.csv"
+    rows = results.read_text().replace(",x,", ",v,").replace(",z,", ",v,")
+    results.write_text(rows)  # v stands in no catalogue
+    write_twin(world, more='statistics = [{ column = "final", values = ["Pass"] }]')
+    build(world)
+    assert verified(world)["ok"]
+    assert tables(world)["learners"].height >= 1
+    fidelity = json.loads((world / "package.steward" / "fidelity.json").read_text())
+    assert fidelity["learners"]["real"] == 0
