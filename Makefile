@@ -8,7 +8,7 @@ OUT ?= out
 LARGE ?=
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test lint types imports check bench bench-core bench-governance bench-aggregate extract synth verify clean
+.PHONY: help demo test lint types imports check bench bench-core bench-governance bench-aggregate bench-synth bench-twin figures extract synth verify clean
 
 help: ## list the targets
 	@awk -F':.*## ' '/^[a-z-]+:.*## / {printf "  %-16s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -56,12 +56,21 @@ bench-governance: $(STAMP) ## rights of a million learners and the gate, on both
 bench-aggregate: $(STAMP) ## coverage of intervals, time and memory of aggregate releases (long)
 	@$(BIN)/python -m tests.bench_aggregate
 
+bench-synth: $(STAMP) ## a synthetic platform of a million learners in every format: time and memory (long)
+	@$(BIN)/python -m tests.bench_synth
+
+bench-twin: $(STAMP) ## how near twins of OULAD come, over seeds; needs OULAD in ../shared (long)
+	@$(BIN)/python -m tests.bench_twin
+
+figures: $(STAMP) ## synthetic platforms beside published figures, as docs/synthetic-data.md has them
+	@$(BIN)/python -m tests.published_figures
+
 extract: $(STAMP) ## an extract of OULAD: make extract SOURCE=folder OUT=folder
 	@test -n "$(SOURCE)" || { echo "say where OULAD lies: make extract SOURCE=folder OUT=folder"; exit 1; }
 	@bash examples/oulad.sh "$(SOURCE)" "$(OUT)"
 
-synth: $(STAMP) ## synthetic learners as Parquet: make synth OUT=folder
-	@$(BIN)/kohort synth raw --learners 100000 --courses 200 --seed 1 --out "$(OUT)"
+synth: $(STAMP) ## a synthetic platform as Parquet: make synth OUT=folder
+	@$(BIN)/kohort synth raw --preset mooc --learners 100000 --courses 200 --seed 1 --out "$(OUT)"
 
 verify: $(STAMP) ## check a package: make verify PACKAGE=folder
 	@test -n "$(PACKAGE)" || { echo "say which package: make verify PACKAGE=folder"; exit 1; }
