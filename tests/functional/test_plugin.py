@@ -4,13 +4,11 @@ import signal
 import subprocess
 import sys
 from importlib.metadata import entry_points
+from inspect import signature
 from pathlib import Path
 
 import pytest
 
-import pipelines.build
-import pipelines.cli.main
-import pipelines.synthetic  # noqa: F401 - before a test run inside of this one, which forgets what it loads
 from pipelines import testing
 from tests.docs.test_documents import blocks
 
@@ -19,15 +17,8 @@ pytest_plugins = ["pytester"]
 OTHERS = {"numpy", "polars", "sqlalchemy", "click", "pydantic", "synth", "schemas", "anonymizer"}
 
 
-@pytest.fixture
-def inner(pytester, monkeypatch):
-    """Run a text as a user's test file; his settings are not ours."""
-
-    def run(text, *options):
-        pytester.makepyfile(text)
-        return pytester.runpytest_inprocess("-p", "no:cacheprovider", "-W", "error", *options)
-
-    return run
+EXAMPLES = {}
+exec("\n".join(blocks("docs/testing.md", "python")), EXAMPLES)
 
 
 def test_pytest_finds_it():
@@ -36,15 +27,20 @@ def test_pytest_finds_it():
     assert found.load() is testing
 
 
-def test_the_examples_of_the_docs_pass(inner):
-    """Everything that docs/testing.md shows can be copied."""
-    inner("\n".join(blocks("docs/testing.md", "python"))).assert_outcomes(passed=3)
+@pytest.mark.parametrize("name", [name for name in EXAMPLES if name.startswith("test_")])
+def test_the_examples_of_the_docs_pass(name, request):
+    """Every test that docs/testing.md shows can be copied."""
+    example = EXAMPLES[name]
+    example(*(request.getfixturevalue(fixture) for fixture in signature(example).parameters))
 
 
-def test_it_can_be_left_out(inner):
+def test_it_can_be_left_out(pytester):
     """Without it a fixture of it is not there, and nothing else changes."""
     text = "def test_plain():\n    pass\n\n\ndef test_ours(synthetic_learners):\n    pass\n"
-    inner(text, "-p", "no:kohort").assert_outcomes(passed=1, errors=1)
+    pytester.makepyfile(text)
+    # Within this process, as it imports nothing: what it did import, it would forget.
+    ran = pytester.runpytest_inprocess("-p", "no:cacheprovider", "-p", "no:kohort", "-W", "error")
+    ran.assert_outcomes(passed=1, errors=1)
 
 
 def test_whoever_only_has_it_installed_pays_nothing():

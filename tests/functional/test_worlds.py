@@ -8,6 +8,7 @@ import subprocess
 import sys
 import zipfile
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 
 import polars as pl
@@ -366,6 +367,16 @@ def test_rights_are_written_part_by_part(tmp_path, order):
     assert made.location == str(tmp_path / "w")
     assert made.rows == {"people": 7, "codes": 2, "empty": 0, "rights": 7}
     assert told == ["8 rows", "14 rows", "16 rows"]
+
+
+def test_traps_need_rights(tmp_path, order):
+    """What becomes of a trap depends on who permits what: without a file nothing is made."""
+    with pytest.raises(ValueError, match="rights"):
+        make_raw(
+            replace(order, trapped=True), Files(tmp_path / "w", "csv"), rights_file=None,
+            progress=print,
+        )  # fmt: skip
+    assert list(tmp_path.iterdir()) == []
 
 
 def test_without_the_world_there_are_no_rights(tmp_path, order, monkeypatch):
