@@ -1,11 +1,13 @@
 """The fit itself: mbi's mirror descent, on the processor, in 64 bits."""
 
 import warnings
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from dataclasses import replace
+from functools import cache
 from importlib import import_module
 from types import ModuleType
-from typing import Final
+from typing import Any, Final, cast
 
 import numpy as np
 from numpy.typing import NDArray
@@ -50,20 +52,29 @@ def estimated(
     domain_sizes = {column: size for column, size in sizes.items() if column in used}
     steps = min(max(_WORK // states(columns, domain_sizes), _LEAST_STEPS), _MOST_STEPS)
     with _mbi() as mbi:
+        domain = mbi.Domain(tuple(domain_sizes), tuple(domain_sizes.values()))
+        tables = [
+            mbi.LinearMeasurement(table.reshape(-1), of, std)
+            for of, table, std in zip(columns, counts, noise, strict=True)
+        ]
+        loss = mbi.marginal_loss.from_linear_measurements(tables, domain)
+        loss = replace(loss, loss_fn=_compiled(loss.loss_fn))
         model = mbi.estimation.MirrorDescent().estimate(
-            mbi.Domain(tuple(domain_sizes), tuple(domain_sizes.values())),
-            [
-                mbi.LinearMeasurement(table.reshape(-1), of, std)
-                for of, table, std in zip(columns, counts, noise, strict=True)
-            ],
-            known_total=total,
-            iters=steps,
-            tol=_ENOUGH,
+            domain, loss, known_total=total, iters=steps, tol=_ENOUGH
         )
         return tuple(
             Factor(tuple(clique), np.array(model.potentials[clique].values, np.float64))
             for clique in model.potentials.cliques
         )
+
+
+@cache
+def _compiled(function: Callable[..., Any]) -> Callable[..., Any]:
+    """The function compiled as a whole: one by one its steps take JAX a third of the time of a fit.
+
+    The same one for the same function, for by it JAX knows what it has compiled before.
+    """
+    return cast("Callable[..., Any]", import_module("jax").jit(function))
 
 
 @contextmanager

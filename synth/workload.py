@@ -24,6 +24,8 @@ MOST_STATES: Final = 250_000
 _SHARES: Final = 1_000
 """Budget shares are multiples of one in so many, before scaling."""
 
+_OUTCOME: Final = 2
+
 Workload = tuple[tuple[str, ...], ...]
 
 
@@ -76,13 +78,17 @@ class TwinShape:
         return {**self.learners, **number, **self.rows}
 
     @property
+    def outcome(self) -> str | None:
+        """The first column of rows beside the item, if there is one."""
+        return next((column for column in self.rows if column != self.item), None)
+
+    @property
     def anchors(self) -> tuple[str, ...]:
-        """Columns of rows that are measured with the learner's own: the item, and the first other.
+        """Columns of rows that are measured with the learner's own: the item and the outcome.
 
         All others hang on these two: so the model stays small, however many columns there are.
         """
-        others = [column for column in self.rows if column != self.item]
-        return (*((self.item,) if self.item is not None else ()), *others[:1])
+        return tuple(column for column in (self.item, self.outcome) if column is not None)
 
 
 def workload(shape: TwinShape) -> Workload:
@@ -114,14 +120,18 @@ def budget_shares(marginals: Workload, shape: TwinShape) -> tuple[Fraction, ...]
     """Of the whole budget, epsilon or rho, what each marginal gets; their sum is 1.
 
     As the square root of its cells: of all shares that spend as much epsilon, the sum of all
-    absolute errors is then the least.
+    absolute errors is then the least. Twice as much for marginals of the outcome, the first column
+    of rows beside the item: it is what analyses are of.
 
     >>> budget_shares((("a",), ("b",)), TwinShape({"a": 4, "b": 16}, {}))
     (Fraction(1, 3), Fraction(2, 3))
     """
-    sizes = shape.sizes
+    sizes, outcome = shape.sizes, shape.outcome
     cells = [math.prod(sizes[column] for column in columns) for columns in marginals]
-    weights = [math.isqrt(count * _SHARES**2) for count in cells]
+    weights = [
+        math.isqrt(count * _SHARES**2) * (_OUTCOME if outcome in columns else 1)
+        for count, columns in zip(cells, marginals, strict=True)
+    ]
     return tuple(Fraction(weight, sum(weights)) for weight in weights)
 
 
