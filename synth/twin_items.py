@@ -18,6 +18,9 @@ _UNIT: Final = 1 << 32
 
 _SURE: Final = 1 - 1e-6
 
+_ORDERS: Final = 512
+"""Random orders of items that learners share: one for each learner takes long."""
+
 
 def inclusion(shares: NDArray[np.float64], numbers: NDArray[np.int64]) -> NDArray[np.float64]:
     """The chance that an item is among so many: proportional to its share, but 1 at most.
@@ -85,7 +88,9 @@ def _systematic(
 ) -> NDArray[np.bool_]:
     """Which items each learner gets; shape (learners, items)."""
     sure = chances >= _SURE
-    order = rng.permuted(np.broadcast_to(np.arange(chances.shape[1]), chances.shape), axis=1)
+    items = chances.shape[1]
+    orders = rng.permuted(np.tile(np.arange(items), (_ORDERS, 1)), axis=1)
+    order = orders[rng.integers(0, _ORDERS, len(chances))]
     ends = np.take_along_axis(np.where(sure, 0, chances), order, axis=1).cumsum(axis=1)
     whole = np.rint(ends[:, -1:])  # how many are left, but for rounding
     units = np.rint(ends * _UNIT).astype(np.int64)

@@ -155,11 +155,16 @@ def _logs(
     factors: Sequence[Factor], columns: tuple[str, ...], sizes: Sequence[int], kinds: Codes
 ) -> NDArray[np.float64]:
     """Logarithms of the columns' joint shares for each kind of learner, not scaled."""
-    logs = np.zeros((len(next(iter(kinds.values()))), *sizes))
+    alike: dict[tuple[int, ...], NDArray[np.float64]] = {}  # of tables on the same columns
     for factor in factors:
         given = tuple(column for column in factor.columns if column not in columns)
         table = factor.aligned((*given, *columns))
-        logs += table[tuple(kinds[column] for column in given)] if given else table
+        table = table[tuple(kinds[column] for column in given)] if given else table[None]
+        on = table.shape[1:]
+        alike[on] = alike[on] + table if on in alike else table
+    logs = np.zeros((len(next(iter(kinds.values()))), *sizes))
+    for table in alike.values():
+        logs += table
     return logs
 
 
