@@ -43,7 +43,7 @@ BY = {"actor": STEWARD, "at": NOW}
 _OF_MICRODATA = {"scope", "project", "k", "m", "item", "frozen_text"}
 COUNTS = NewNoisyRelease(
     scope="aggregate",
-    **{name: cell for name, cell in asdict(NEW).items() if name not in _OF_MICRODATA}
+    **{name: cell for name, cell in asdict(NEW).items() if name not in _OF_MICRODATA},
 )
 
 
