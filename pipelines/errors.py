@@ -20,6 +20,9 @@ from typing import ClassVar, Final
 FAULT: Final = 9
 """The exit code of an error that nobody foresaw."""
 
+STAYS_SPENT: Final = "what was charged for it stays spent"
+"""What is told of every error that comes after rows were read for a noisy release."""
+
 
 class KohortError(Exception):
     """Base of everything the command line turns into one line and an exit code."""

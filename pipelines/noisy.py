@@ -7,9 +7,9 @@ import importlib.metadata
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import Literal
+from typing import Literal, TypeVar
 
-from pipelines.errors import KohortError, RegistryError
+from pipelines.errors import STAYS_SPENT, KohortError, PrivacyError, RegistryError
 from pipelines.governance import ledger
 from pipelines.governance.chain import Head
 from pipelines.governance.releases import (
@@ -22,8 +22,12 @@ from pipelines.governance.releases import (
 from pipelines.permitted import Permitted
 from pipelines.plan import Concern
 from pipelines.running import Run
+from pipelines.steward import APPROVAL_FILE
 from pipelines.store import keep, package_digest
+from pipelines.verify import AggregateVerification, SyntheticVerification, verify_package
 from schemas.sharing import expires_on
+
+_Verification = TypeVar("_Verification", AggregateVerification, SyntheticVerification)
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,7 +93,26 @@ def counting(run: Run) -> Iterator[None]:
     try:
         yield
     except KohortError as error:
-        raise type(error)(f"{error}; what was charged for it stays spent") from None
+        raise type(error)(f"{error}; {STAYS_SPENT}") from None
+    except Exception as error:
+        error.add_note(STAYS_SPENT)  # the command line says so, and nothing else of it
+        raise
+
+
+def verified_noisy(run: Run, kind: type[_Verification]) -> _Verification:
+    """The checker's word on the written package, held against what the ledger has on record.
+
+    Raises:
+        PrivacyError: it refuses it.
+    """
+    found = verify_package(run.place.package, run.place.steward / APPROVAL_FILE)
+    if not isinstance(found, kind) or not found.ok:
+        failing = ", ".join(check.name for check in found.checks if not check.ok)
+        raise PrivacyError(
+            f"the checker refuses what was built ({failing}); nothing is released; this is a fault "
+            "of kohort: please report it"
+        )
+    return found
 
 
 def publish_noisy(run: Run, noisy: Noisy, *, seen: Head) -> Head:

@@ -11,6 +11,7 @@ from pipelines.errors import RequestError
 from pipelines.plan import Plan, make_plan
 from pipelines.settings import Workspace
 from pipelines.sources import load_family
+from pipelines.twins.describe import demand_describable as demand_describable_twin
 from pipelines.twins.plan import TwinPlan
 from pipelines.twins.planning import make_twin_plan
 from schemas.aggregates import authorize_aggregate
@@ -96,4 +97,6 @@ def _twin(request: SyntheticRequest, policy: Policy, public: Public) -> TwinPlan
         )
     except SchemaError as error:
         raise RequestError(str(error)) from None
-    return make_twin_plan(request, public)
+    plan = make_twin_plan(request, public)
+    demand_describable_twin(plan)
+    return plan

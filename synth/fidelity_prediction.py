@@ -25,7 +25,12 @@ from synth.fidelity_tables import COUNT, Side
 
 _SOLVER: Final = "newton-cholesky"
 
-Reason: TypeAlias = Literal["no-features", "one-class-held-out", "one-class-trained-on"]
+MOST_LABELS: Final = 1_500
+"""Of all features together: Newton's method takes time with the cube of their number."""
+
+Reason: TypeAlias = Literal[
+    "no-features", "one-class-held-out", "one-class-trained-on", "too-many-labels"
+]
 
 
 @dataclass(frozen=True)
@@ -59,7 +64,8 @@ class Auc:
         value: 0 to 1; None if there is a reason.
         reason: `no-features`: the target has no other column beside it; `one-class-held-out`: the
             held-out rows are all positive or none is; `one-class-trained-on`: so are the rows that
-            the model is to learn from. None if there is a value.
+            the model is to learn from; `too-many-labels`: the features have more than
+            `MOST_LABELS`. None if there is a value.
 
     Raises:
         ValueError: a value out of range, or not exactly one of value and reason.
@@ -147,6 +153,8 @@ def _auc(
 ) -> Auc:
     if not features:
         return Auc(None, "no-features")
+    if sum(map(len, labels)) > MOST_LABELS:
+        return Auc(None, "too-many-labels")
     learnt, true = _positive(train, target), _positive(test, target)
     if len(np.unique(true)) < 2:
         return Auc(None, "one-class-held-out")

@@ -6,6 +6,7 @@ from contextlib import contextmanager
 from dataclasses import replace
 from functools import cache
 from importlib import import_module
+from importlib.metadata import version
 from types import ModuleType
 from typing import Any, Final, cast
 
@@ -95,4 +96,17 @@ def _mbi() -> Iterator[ModuleType]:
         yield mbi
 
 
-_MISSING: Final = "mbi is missing: pip install kohort[twin]"
+def demand_mbi() -> None:
+    """Refuse what could not be fitted; to be asked before anything is paid for.
+
+    Raises:
+        TwinError: mbi, or JAX under it, is not installed, or mbi is older than version 2, which
+            draws from joint distributions as if columns depended on each other.
+    """
+    with _mbi():
+        if int(version("mbi").partition(".")[0]) < _LEAST_MBI:
+            raise TwinError(_MISSING)
+
+
+_LEAST_MBI: Final = 2
+_MISSING: Final = "a twin is fitted with mbi 2: pip install 'kohort[twin]'"

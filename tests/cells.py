@@ -374,7 +374,7 @@ UNIT = (
     "one learner's is taken as given. Adjacency: with and without one learner."
 )
 ADDING_UP = (
-    "Its cost adds to that of every other aggregate release of the family oulad; k-anonymous "
+    "Its cost adds to that of every other noisy release of the family oulad; k-anonymous "
     "microdata has no such bound, so no epsilon is true of both together."
 )
 

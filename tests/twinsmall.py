@@ -57,8 +57,8 @@ def write_twin(world: Path, **asked: str) -> Path:
     return file
 
 
-def twin(world: Path, *words: str, code: int = 0) -> str:
-    """`kohort synth twin` of the extract of the world."""
-    (world / "extract.toml").write_text(EXTRACT.format(scope="release"))
+def twin(world: Path, *words: str, code: int = 0, extract: str = EXTRACT) -> str:
+    """`kohort synth twin` of an extract of the world."""
+    (world / "extract.toml").write_text(extract.format(scope="release"))
     ws = str(world / "ws")
     return run("synth", "twin", str(world / "extract.toml"), *words, "--workspace", ws, code=code)

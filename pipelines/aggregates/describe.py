@@ -1,12 +1,13 @@
 """The tables of an aggregate release as they will stand in its manifest."""
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from typing import Final
 
 from anonymizer.dp.accounting import Cost
 from pipelines.aggregates.plan import AggregatePlan, PlannedQuery, quantile_name
 from pipelines.errors import RequestError
 from pipelines.governance.ledger import PlannedDraw
+from pipelines.verify import reads_like_a_promise
 from schemas import manifest as m
 from schemas.queries import LEAVE_OUT, Events, Histogram, Mean, Quantiles, Sum
 
@@ -25,14 +26,32 @@ def demand_describable(plan: AggregatePlan) -> None:
     for i, query in enumerate(plan.queries):
         try:
             described(query, plan)
-            names = [field.name for field in fields(query, plan)]
+            told = fields(query, plan)
+            names = [field.name for field in told]
         except m.ManifestError as error:
             raise RequestError(f"request: release.queries.{i}: {error}; ask otherwise") from None
         if len(set(names)) < len(names):
             raise RequestError(
                 f"request: release.queries.{i}: two columns of its table share a name"
             )
+        demand_unpromising(told, subject=f"release.queries.{i}")
     measurements(plan)
+
+
+def demand_unpromising(told: Iterable[m.CellField | m.Field], *, subject: str) -> None:
+    """Refuse descriptions and labels that the checker would take for promises of privacy.
+
+    Raises:
+        RequestError: one reads so, such as a course called `epsilon: 3`.
+    """
+    for field in told:
+        texts = (field.description, *field.enum, "; ".join(field.enum))
+        if any(map(reads_like_a_promise, texts)):
+            raise RequestError(
+                f"request: {subject}: the description of {field.name}, or a label of it, reads "
+                "like a promise of privacy; leave the column out, or have the declaration or the "
+                "catalogue say it otherwise"
+            )
 
 
 def planned_draws(plan: AggregatePlan) -> tuple[PlannedDraw, ...]:

@@ -4,18 +4,17 @@ from typing import Final
 
 from pipelines.aggregates.counting import exact_figures, fresh_lots
 from pipelines.aggregates.describe import planned_draws
-from pipelines.aggregates.pack import Aggregating, pack_aggregate, write_aggregate_steward
+from pipelines.aggregates.pack import pack_aggregate, write_aggregate_steward
 from pipelines.aggregates.plan import AggregatePlan
 from pipelines.aggregates.tables import noisy_tables
-from pipelines.errors import PrivacyError
 from pipelines.governance import ledger
 from pipelines.governance.chain import Head
-from pipelines.noisy import Noisy, charged, counting, publish_noisy
+from pipelines.noisy import Noisy, charged, counting, publish_noisy, verified_noisy
+from pipelines.noisy_files import NoisyBuilding
 from pipelines.permitted import Permitted
 from pipelines.reading import Source
 from pipelines.running import Run
-from pipelines.steward import APPROVAL_FILE
-from pipelines.verify import AggregateVerification, verify_package
+from pipelines.verify import AggregateVerification
 from pipelines.views import permit
 
 _LIBRARIES: Final = ("diffprivlib", "opendp", "numpy")
@@ -46,7 +45,7 @@ def make_aggregate(
             meanwhile.
     """
     moment = run.now.isoformat(timespec="seconds")
-    building = Aggregating(plan, rights, inputs, run.release, moment, seen.hash)
+    building = NoisyBuilding(plan, rights, inputs, run.release, moment, seen.hash)
     noisy = Noisy("aggregate", plan, rights, inputs, planned_draws(plan), _LIBRARIES)
     quarantine = source.staged.quarantine
     run.progress("charge the budget")
@@ -58,29 +57,16 @@ def make_aggregate(
         run.progress("draw noise")
         tables = noisy_tables(plan, exact, paid=paid)
         run.progress("write")
-        manifest = pack_aggregate(tables, building, run.workspace.policy, run.place.package)
+        pack_aggregate(tables, building, run.workspace.policy, run.place.package)
         budget = run.workspace.policy.budget
         assert budget is not None
         write_aggregate_steward(
             run.place.steward,
             building,
-            manifest,
             charged=ledger.charged_draws(run.registry, run.release),
             quarantine=quarantine,
             delta=budget.delta,
         )
         run.progress("verify")
-        verification = _verified(run)
+        verification = verified_noisy(run, AggregateVerification)
         return verification, publish_noisy(run, noisy, seen=seen)
-
-
-def _verified(run: Run) -> AggregateVerification:
-    """The checker's word on the written package, held against what the ledger has on record."""
-    found = verify_package(run.place.package, run.place.steward / APPROVAL_FILE)
-    if not isinstance(found, AggregateVerification) or not found.ok:
-        failing = ", ".join(check.name for check in found.checks if not check.ok)
-        raise PrivacyError(
-            f"the checker refuses what was built ({failing}); nothing is released; this is a fault "
-            "of kohort: please report it"
-        )
-    return found

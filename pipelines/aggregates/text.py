@@ -38,10 +38,10 @@ import polars as pl
 ## What is promised
 {(chr(10) * 2).join(promise_lines(manifest))}
 
-What that means: whoever sees this release, whatever else he knows or computes, can tell hardly
-better whether some learner was in the data than without it. Bounds and clamps are public and were
-chosen without the data; so were {_cells_text(manifest)}. The figures of this release share its
-cost; each of them alone tells less.
+What that means: whoever sees this release, whatever else he knows or computes, can tell whether
+some learner was in the data no better than these numbers allow: the smaller they are, the less.
+Bounds and clamps are public and were chosen without the data; so were {_cells_text(manifest)}.
+The figures of this release share its cost; each of them alone tells less.
 {_agreement(manifest)}
 Check the files yourself: `kohort verify .` reads them as they are.
 
@@ -84,7 +84,7 @@ def promise_lines(manifest: m.AggregateManifest) -> Iterator[str]:
     )
     yield cost_line(promise.privacy)
     yield (
-        f"Its cost adds to that of every other aggregate release of the family {promise.family}; "
+        f"Its cost adds to that of every other noisy release of the family {promise.family}; "
         "k-anonymous microdata has no such bound, so no epsilon is true of both together."
     )
     for table in manifest.resources:

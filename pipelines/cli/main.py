@@ -11,7 +11,7 @@ from typing import Any, Final
 
 import click
 
-from pipelines.errors import FAULT, KohortError
+from pipelines.errors import FAULT, STAYS_SPENT, KohortError
 from pipelines.kernels import drop_stale_kernels
 
 _COMMANDS: Final[Mapping[str, tuple[str, str]]] = {
@@ -124,9 +124,10 @@ def _fault(error: BaseException) -> str:
         if file.is_relative_to(home) and file.relative_to(home).parts[0] in _OURS
     ]
     at = own[-1] if own else "an unknown place"
+    spent = f"; {STAYS_SPENT}" if STAYS_SPENT in getattr(error, "__notes__", ()) else ""
     return (
         f"a fault of kohort ({type(error).__name__} at {at}); "
-        "please report this line and what you ran"
+        f"please report this line and what you ran{spent}"
     )
 
 

@@ -1,7 +1,11 @@
 """What is measured for a twin as its manifest will say it: cells, noise, cost."""
 
-from pipelines.aggregates.describe import as_draw
+from collections.abc import Sequence
+
+from pipelines.aggregates.describe import as_draw, demand_unpromising
+from pipelines.errors import RequestError
 from pipelines.governance.ledger import PlannedDraw
+from pipelines.noisy_files import NoisyBuilding, approved_cells
 from pipelines.twins.measuring import HALF_WIDTH, LEARNERS
 from pipelines.twins.plan import PlannedMarginal, TwinPlan
 from pipelines.twins.tables import layouts
@@ -9,6 +13,31 @@ from schemas import manifest as m
 
 QUERY = m.Query(metric=m.LEARNERS, keys=m.GRID, cells=1)
 """What every marginal asks: distinct learners, each in one cell."""
+
+
+def demand_describable(plan: TwinPlan) -> None:
+    """Refuse what no package could say of itself: before it is paid for, and before it is approved.
+
+    Raises:
+        RequestError: such as two columns of one name.
+    """
+    try:
+        tables: list[tuple[m.CellField | m.Field, ...]] = [
+            *(cell_fields(one, plan) for one in plan.marginals),
+            *(layout.fields for layout in layouts(plan)),
+        ]
+        measurements(plan)
+        twin_of(plan)
+    except m.ManifestError as error:
+        raise RequestError(f"request: release: {error}; ask otherwise") from None
+    for told in tables:
+        names = [field.name for field in told]
+        if twice := sorted({name for name in names if names.count(name) > 1}):
+            raise RequestError(
+                f"request: release: a column of the package is called {', '.join(twice)}, too; "
+                "leave it out"
+            )
+        demand_unpromising(told, subject="release")
 
 
 def planned_draws(plan: TwinPlan) -> tuple[PlannedDraw, ...]:
@@ -61,27 +90,19 @@ def twin_of(plan: TwinPlan) -> m.Twin:
     )
 
 
-def approval_of(plan: TwinPlan, charge: str, drawn: tuple[PlannedDraw, ...]) -> m.SyntheticApproval:
+def approval_of(
+    building: NoisyBuilding[TwinPlan], charged: Sequence[PlannedDraw]
+) -> m.SyntheticApproval:
     """What a steward approved and the ledger charged.
 
     Args:
-        plan: what was approved.
-        charge: the id of the charge.
-        drawn: its draws, as the ledger has them.
+        building: what was built.
+        charged: the draws of its charge, as the ledger has them.
     """
-    request = plan.request
+    plan = building.plan
+    cells = {one.name: m.ApprovedTable(QUERY, cell_fields(one, plan)) for one in plan.marginals}
     return m.SyntheticApproval(
-        cells=m.AggregateApproval(
-            access=request.release.access,
-            family=plan.family.family,
-            request_sha256=request.sha256(),
-            catalogue_sha256=request.release.catalogue,
-            tables={
-                one.name: m.ApprovedTable(QUERY, cell_fields(one, plan)) for one in plan.marginals
-            },
-            charge_id=charge,
-            draws=tuple(as_draw(draw) for draw in drawn),
-        ),
+        cells=approved_cells(building, cells, charged),
         tables={
             one.name: m.TwinTable(one.grain, one.fields, one.primary_key) for one in layouts(plan)
         },

@@ -8,7 +8,7 @@ from typing import Any, Final
 
 from schemas.roles import Grain
 from synth.fidelity import Fidelity, StatisticError, WayError, Ways
-from synth.fidelity_prediction import Auc, Prediction
+from synth.fidelity_prediction import MOST_LABELS, Auc, Prediction
 
 WARNING: Final = "Exact figures about real learners: steward-side, not to be released."
 
@@ -18,6 +18,7 @@ _ROWS: Final = {Grain.LEARNER: "learners", Grain.LEARNER_COURSE: "enrolments"}
 _REASONS: Final = {
     "no-features": "none: there is no other column to predict from",
     "one-class-held-out": "none: all held-out rows are positive, or none is",
+    "too-many-labels": f"none: the other columns have more than {MOST_LABELS:,} labels",
     "one-class-trained-on": "none: all rows to learn from are positive, or none is",
 }
 

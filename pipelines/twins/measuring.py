@@ -9,7 +9,6 @@ from typing import Final
 import numpy as np
 import polars as pl
 from numpy.typing import NDArray
-from synth.twin import Measured
 
 from anonymizer.dp.marginals import marginal
 from anonymizer.dp.mechanisms import IntegerMechanism
@@ -17,9 +16,12 @@ from anonymizer.dp.noise import add_noise
 from pipelines.governance.ledger import Reserved
 from pipelines.twins.plan import PlannedMarginal, TwinPlan
 from pipelines.twins.records import Codes
+from synth.twin import Measured
 
 LEARNERS: Final = "learners"
 """The column of noisy counts."""
+
+_LEAST_DEVIATION: Final = 1e-3
 
 HALF_WIDTH: Final = "learners_half_width"
 """The column of their half-widths."""
@@ -91,10 +93,11 @@ def standard_deviation(mechanism: IntegerMechanism) -> float:
     """Of the noise of one cell.
 
     Of P(x) ~ q^|x| with q = exp(-1 / scale) it is sqrt(2 q) / (1 - q); of discrete Gaussian noise
-    the scale is no less than it (Canonne, Kamath and Steinke 2020, Corollary 9).
+    the scale is no less than it (Canonne, Kamath and Steinke 2020, Corollary 9). At least a
+    thousandth: what is told apart by less is no noise, and squares of it would leave the floats.
     """
     scale = float(mechanism.scale)
     if mechanism.norm == "L2":
-        return scale
+        return max(scale, _LEAST_DEVIATION)
     q = math.exp(-1 / scale)
-    return math.sqrt(2 * q) / (1 - q)
+    return max(math.sqrt(2 * q) / (1 - q), _LEAST_DEVIATION)

@@ -8,14 +8,18 @@ from pydantic import ValidationError
 
 from pipelines.aggregates.public import public_of
 from pipelines.errors import RequestError
-from pipelines.requested import read_request
+from pipelines.requested import plan_request, read_request
 from pipelines.settings import Workspace
+from schemas.aggregates import of_title
+from schemas.policy import requested
 from schemas.request import MicrodataRequest
 from schemas.sensitive import Statistic
 from schemas.spending import Spend
 
 _LONGEST_TITLE: Final = 200
 _OF: Final = "Twin of: "
+_HEAD: Final = 3
+"""Lines of comment that each request begins with."""
 
 
 def twin_of_extract(
@@ -38,7 +42,8 @@ def twin_of_extract(
         most_rows: up to how many rows of a learner are told apart.
 
     Raises:
-        RequestError: the text asks for no microdata, or not one of epsilon and rho is given.
+        RequestError: the text asks for no microdata, not one of epsilon and rho is given, or the
+            twin is one that can't be asked for; the message lists every violation.
         SettingsError: the workspace has no such source, or no catalogue of it.
     """
     extract = read_request(text)
@@ -50,10 +55,18 @@ def twin_of_extract(
         budget = Spend(epsilon=epsilon, rho=rho)
     except ValidationError:
         raise RequestError("give --epsilon or --rho, and not both: 0.000001 to 1000") from None
-    catalogue = public_of(workspace, extract.source).sha256()
-    return twin_request_text(
-        extract, catalogue=catalogue, budget=budget, levels=levels, most_rows=most_rows
+    public = public_of(workspace, extract.source)
+    columns = requested(extract, public.family)
+    found = twin_request_text(
+        extract,
+        catalogue=public.sha256(),
+        budget=budget,
+        levels=levels,
+        most_rows=most_rows,
+        without=frozenset(n for n, column in columns.items() if column.microaggregate is not None),
     )
+    plan_request(read_request(found), workspace)  # or say what can't be, before it is written
+    return found
 
 
 def twin_request_text(
@@ -63,6 +76,7 @@ def twin_request_text(
     budget: Spend,
     levels: Mapping[str, int],
     most_rows: int,
+    without: frozenset[str] = frozenset(),
 ) -> str:
     """The TOML of the twin's request: the extract's columns, scope and access, under a budget.
 
@@ -73,8 +87,24 @@ def twin_request_text(
         budget: what the twin costs.
         levels: column -> of its hierarchy; others keep every value.
         most_rows: up to how many rows of a learner are told apart.
+        without: columns that no twin can have; a comment says so.
     """
-    return "\n".join(_lines(extract, catalogue, budget, levels, most_rows)) + "\n"
+    release = extract.release
+    kept = release.model_copy(
+        update={
+            "learners": tuple(name for name in release.learners if name not in without),
+            "enrolments": tuple(name for name in release.enrolments if name not in without),
+            "statistics": tuple(
+                one for one in release.statistics if not {one.column, one.by} & without
+            ),
+        }
+    )
+    asked = extract.model_copy(update={"release": kept})
+    lines = list(_lines(asked, catalogue, budget, levels, most_rows))
+    if without:
+        named = ", ".join(sorted(without))
+        lines.insert(_HEAD, f"# Without {named}: means have no closed list of values.")
+    return "\n".join(lines) + "\n"
 
 
 def _lines(
@@ -86,6 +116,8 @@ def _lines(
 ) -> Iterator[str]:
     release = extract.release
     title = f"{_OF}{extract.title}"[:_LONGEST_TITLE].strip()
+    if any(of_title(extract)):  # words that a package may take for promises
+        title = f"{_OF}request {extract.sha256()[:12]}"
     yield "# A synthetic twin: invented learners that stand in for an extract until it is approved."
     yield "# It needs an approval of its own where the policy asks for one, and is charged to the"
     yield "# budget of its family."

@@ -1,21 +1,21 @@
 """From noisy marginals and invented learners to a package, and to what the steward keeps."""
 
-import json
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Final
 
-from anonymizer.dp.report import together
-from pipelines.aggregates.describe import privacy_of
-from pipelines.aggregates.pack import accounting_of, hold_cells_to_schema
 from pipelines.governance.ledger import PlannedDraw
+from pipelines.noisy_files import (
+    NoisyBuilding,
+    hold_cells_to_schema,
+    promise_of,
+    write_json,
+    write_steward_side,
+)
 from pipelines.package.describe import Described
 from pipelines.package.write import write_frame, write_table, write_texts
 from pipelines.packing import hold_to_schema, package_name
-from pipelines.permitted import Permitted
 from pipelines.sources.quarantine import Quarantine
-from pipelines.steward import APPROVAL_FILE
 from pipelines.twins.describe import QUERY, approval_of, cell_fields, measurements, twin_of
 from pipelines.twins.fidelity_report import fidelity_document, fidelity_text
 from pipelines.twins.measuring import NoisyMarginal
@@ -28,22 +28,10 @@ from synth.fidelity import Fidelity
 _TEXT: Final = "Invented learners that stand in for a research extract; README.md says how."
 
 
-@dataclass(frozen=True, slots=True)
-class Inventing:
-    """What is known of a synthetic release before it is counted; as `Aggregating`."""
-
-    plan: TwinPlan
-    rights: Permitted
-    inputs: str
-    release: str
-    moment: str
-    audit_head: str
-
-
 def pack_twin(
     noisy: Sequence[NoisyMarginal],
     invented: Sequence[Described],
-    building: Inventing,
+    building: NoisyBuilding[TwinPlan],
     policy: Policy,
     folder: Path,
 ) -> m.SyntheticManifest:
@@ -71,7 +59,7 @@ def pack_twin(
         description=_TEXT,
         created=building.moment,
         resources=tuple(_write_marginal(one, plan, folder) for one in noisy),
-        promise=_promise(building, policy),
+        promise=promise_of(building, policy, measurements(plan)),
     )
     manifest = m.SyntheticManifest(cells, tuple(tables), twin_of(plan))
     texts = {
@@ -85,7 +73,7 @@ def pack_twin(
 
 def write_twin_steward(
     folder: Path,
-    building: Inventing,
+    building: NoisyBuilding[TwinPlan],
     fidelity: Fidelity,
     *,
     charged: tuple[PlannedDraw, ...],
@@ -102,17 +90,10 @@ def write_twin_steward(
         quarantine: rows put aside, by reason.
         delta: of the policy: at which epsilons are told.
     """
-    plan = building.plan
-    approval = m.render_synthetic_approval(approval_of(plan, building.release, charged))
-    (folder / APPROVAL_FILE).write_text(approval, encoding="utf-8")
-    (folder / "quarantine").mkdir()
-    quarantine.write(folder / "quarantine")
-    purpose = plan.request.purpose
-    rights = {"cut_off": building.moment, "purpose": purpose, **building.rights.decided}
-    _write_json(folder / "eligibility.json", rights)
-    drawn = [one.mechanism for one in plan.marginals]
-    _write_json(folder / "accounting.json", accounting_of(together(drawn, delta), delta))
-    _write_json(folder / "fidelity.json", fidelity_document(fidelity))
+    approval = m.render_synthetic_approval(approval_of(building, charged))
+    drawn = [one.mechanism for one in building.plan.marginals]
+    write_steward_side(folder, building, approval, drawn=drawn, quarantine=quarantine, delta=delta)
+    write_json(folder / "fidelity.json", fidelity_document(fidelity))
     (folder / "fidelity.md").write_text(fidelity_text(fidelity), encoding="utf-8")
 
 
@@ -129,23 +110,3 @@ def _write_marginal(noisy: NoisyMarginal, plan: TwinPlan, folder: Path) -> m.Cel
         fields=columns,
         csv_path=written.csv_path,
     )
-
-
-def _promise(building: Inventing, policy: Policy) -> m.AggregatePromise:
-    plan = building.plan
-    return m.AggregatePromise(
-        access=plan.request.release.access,
-        family=plan.family.family,
-        request_sha256=plan.request.sha256(),
-        catalogue_sha256=plan.request.release.catalogue,
-        data_version=building.inputs,
-        cut_off=building.moment,
-        legal_bases=policy.legal_bases,
-        privacy=privacy_of(plan.cost),
-        measurements=measurements(plan),
-        audit_head=building.audit_head,
-    )
-
-
-def _write_json(path: Path, document: Mapping[str, object]) -> None:
-    path.write_text(json.dumps(document, indent=2) + "\n", encoding="utf-8")

@@ -1,7 +1,9 @@
 """From a request for a twin to its columns, cells and noise: all that a build will do."""
 
-from collections.abc import Sequence
+import math
+from collections.abc import Iterator, Sequence
 from fractions import Fraction
+from typing import Final
 
 from anonymizer.dp.accounting import MICRO
 from anonymizer.dp.calibration import gaussian_for, laplace_for
@@ -11,13 +13,19 @@ from anonymizer.hierarchy import Hierarchy
 from pipelines.aggregates.grid import MOST_DRAWS, Public
 from pipelines.errors import RequestError, SourceError
 from pipelines.ladders import ladder_of
+from pipelines.twins.measuring import standard_deviation
 from pipelines.twins.plan import PlannedMarginal, TwinColumn, TwinPlan
 from schemas.manifest import ROWS_KEY
 from schemas.request import SyntheticRequest
 from schemas.roles import Role
 from schemas.spending import Spend
 from schemas.twin_terms import named_columns
+from schemas.violations import SchemaError, Violation
+from synth.twin import MOST_LEARNERS
 from synth.workload import TwinShape, budget_shares, workload
+
+_MOST_DEVIATION: Final = 10_000
+"""Of the number of learners, where no catalogue says how many there are."""
 
 
 def make_twin_plan(request: SyntheticRequest, public: Public) -> TwinPlan:
@@ -28,7 +36,8 @@ def make_twin_plan(request: SyntheticRequest, public: Public) -> TwinPlan:
         public: what cells are made of.
 
     Raises:
-        RequestError: a level too high, too many cells, or a budget too small for its draws.
+        RequestError: levels or values that there are none of, too many cells, or a budget too small
+            for its draws.
         SourceError: a declared hierarchy is not a tree.
     """
     columns = _columns(request, public)
@@ -48,26 +57,44 @@ def make_twin_plan(request: SyntheticRequest, public: Public) -> TwinPlan:
     except (CoreError, ValueError) as error:
         raise RequestError(f"request: release: {error}") from None
     _demand_few(chosen, shape)
-    _demand_values(request, columns)
+    _demand_clear(marginals, shape, public.catalogue.learners)
     return TwinPlan(request, public, columns, shape, marginals)
 
 
 def _columns(request: SyntheticRequest, public: Public) -> tuple[TwinColumn, ...]:
+    """The columns that are asked for, the item first among rows; all that is wrong at once."""
     release, named = request.release, named_columns(request, public.family)
-    found = []
+    found: list[TwinColumn] = []
+    wrong: list[Violation] = []
     for view, names in (("learners", release.learners), ("enrolments", release.enrolments)):
         items = [name for name in names if named[name].role is Role.ITEM]
         for name in [*items, *(name for name in names if name not in items)]:
-            level = release.levels.get(name, 0)
-            ladder = _ladder(name, request, public)
+            level, ladder = release.levels.get(name, 0), _ladder(name, request, public)
             if level >= ladder.height:
-                raise RequestError(
-                    f"request: release.levels.{name}: levels 0 to {ladder.height - 1} say "
-                    "something; see `kohort catalog show`"
-                )
+                said = f"levels 0 to {ladder.height - 1} say something; see `kohort catalog show`"
+                wrong.append(Violation(f"release.levels.{name}", said))
+                level = 0
             column = named[name]
             found.append(TwinColumn(view, column.role, column.description, ladder, level))
+    wrong += _unknown_values(request, found)
+    if wrong:
+        raise RequestError(str(SchemaError("request", wrong)))
     return tuple(found)
+
+
+def _unknown_values(
+    request: SyntheticRequest, columns: Sequence[TwinColumn]
+) -> Iterator[Violation]:
+    """Statistics are of labels as the twin has them."""
+    labels = {column.name: column.labels for column in columns}
+    for i, statistic in enumerate(request.release.statistics):
+        offered = labels[statistic.column]
+        if unknown := [value for value in statistic.values if value not in offered]:
+            yield Violation(
+                f"release.statistics.{i}.values",
+                f"{statistic.column} has no value {', '.join(unknown)}; "
+                f"it has: {', '.join(offered[:20])}",
+            )
 
 
 def _ladder(name: str, request: SyntheticRequest, public: Public) -> Hierarchy:
@@ -107,13 +134,26 @@ def _demand_few(chosen: Sequence[tuple[str, ...]], shape: TwinShape) -> None:
         )
 
 
-def _demand_values(request: SyntheticRequest, columns: Sequence[TwinColumn]) -> None:
-    """Statistics are of labels as the twin has them."""
-    labels = {column.name: column.labels for column in columns}
-    for i, statistic in enumerate(request.release.statistics):
-        offered = labels[statistic.column]
-        if unknown := [value for value in statistic.values if value not in offered]:
-            raise RequestError(
-                f"request: release.statistics.{i}.values: {statistic.column} has no value "
-                f"{', '.join(unknown)}; it has: {', '.join(offered[:20])}"
-            )
+def _demand_clear(
+    marginals: Sequence[PlannedMarginal], shape: TwinShape, learners: int | None
+) -> None:
+    """A twin whose number of learners is noise could be of any size, and stand in for nothing.
+
+    Its standard deviation is that of the mean of all marginals' totals, weighted by their inverse
+    variances.
+    """
+    if learners is not None and learners > MOST_LEARNERS:
+        raise RequestError(
+            f"request: release.type: twins are of {MOST_LEARNERS:,} learners at most; the "
+            f"catalogue says {learners:,}"
+        )
+    clear = [
+        1 / (cells_of(shape.sizes, one.columns) * standard_deviation(one.mechanism) ** 2)
+        for one in marginals
+    ]
+    deviation = 1 / math.sqrt(math.fsum(clear))
+    if deviation > max(_MOST_DEVIATION, learners or 0):
+        raise RequestError(
+            f"request: release.budget: with so little the number of learners alone has noise of "
+            f"{deviation:,.0f}; ask for more, coarser levels or fewer columns"
+        )

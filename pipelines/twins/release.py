@@ -4,32 +4,32 @@ Everything that is told of learners goes through the noise: what comes after it,
 invented learners among them, is made of noisy figures and of chance, and costs nothing more.
 """
 
-from importlib.util import find_spec
 from typing import Final
 
 import numpy as np
 
 from pipelines.aggregates.counting import fresh_lots
-from pipelines.errors import PrivacyError, SettingsError
+from pipelines.errors import SettingsError
 from pipelines.governance import ledger
 from pipelines.governance.chain import Head
-from pipelines.noisy import Noisy, charged, counting, publish_noisy
+from pipelines.noisy import Noisy, charged, counting, publish_noisy, verified_noisy
+from pipelines.noisy_files import NoisyBuilding
 from pipelines.permitted import Permitted
 from pipelines.reading import Source
 from pipelines.running import Run
 from pipelines.sources.quarantine import Quarantine
-from pipelines.steward import APPROVAL_FILE
 from pipelines.twins.describe import planned_draws
 from pipelines.twins.measuring import exact_marginals, measured, noisy_marginals
-from pipelines.twins.pack import Inventing, pack_twin, write_twin_steward
+from pipelines.twins.pack import pack_twin, write_twin_steward
 from pipelines.twins.plan import TwinPlan
 from pipelines.twins.records import labelled, records_of
 from pipelines.twins.tables import twin_tables, twin_views
-from pipelines.verify import SyntheticVerification, verify_package
+from pipelines.verify import SyntheticVerification
 from pipelines.views import LEARNER, assemble, permit
 from synth.fidelity import fidelity_of
 from synth.fidelity_prediction import Target
 from synth.twin import fit, sample
+from synth.twin_estimate import TwinError, demand_mbi
 
 _LIBRARIES: Final = ("diffprivlib", "opendp", "numpy", "mbi", "jax")
 """What draws noise, makes arrays of it, and fits a model to them."""
@@ -60,7 +60,7 @@ def make_twin(
     """
     _demand_extra()
     moment = run.now.isoformat(timespec="seconds")
-    building = Inventing(plan, rights, inputs, run.release, moment, seen.hash)
+    building = NoisyBuilding(plan, rights, inputs, run.release, moment, seen.hash)
     noisy = Noisy("synthetic", plan, rights, inputs, planned_draws(plan), _LIBRARIES)
     run.progress("charge the budget")
     paid = charged(run, noisy)
@@ -99,29 +99,19 @@ def make_twin(
             delta=budget.delta,
         )
         run.progress("verify")
-        verification = _verified(run)
+        verification = verified_noisy(run, SyntheticVerification)
         return verification, publish_noisy(run, noisy, seen=seen)
 
 
 def _demand_extra() -> None:
     """Refuse what could not be finished, while nothing is charged yet."""
-    if find_spec("mbi") is None:
-        raise SettingsError("a twin is fitted with mbi: pip install kohort[twin]")
+    try:
+        demand_mbi()
+    except TwinError as error:
+        raise SettingsError(str(error)) from None
 
 
 def _target(plan: TwinPlan) -> Target | None:
     """What is predicted in the fidelity report: the first statistic that was declared."""
     first = next(iter(plan.request.release.statistics), None)
     return None if first is None else Target(first.column, first.values)
-
-
-def _verified(run: Run) -> SyntheticVerification:
-    """The checker's word on the written package, held against what the ledger has on record."""
-    found = verify_package(run.place.package, run.place.steward / APPROVAL_FILE)
-    if not isinstance(found, SyntheticVerification) or not found.ok:
-        failing = ", ".join(check.name for check in found.checks if not check.ok)
-        raise PrivacyError(
-            f"the checker refuses what was built ({failing}); nothing is released; this is a fault "
-            "of kohort: please report it"
-        )
-    return found

@@ -34,13 +34,14 @@ import polars as pl
 ## What is promised
 {(chr(10) * 2).join([*promise_lines(cells), invented_line(manifest)])}
 
-What that means: whoever sees this release, whatever else he knows or computes, can tell hardly
-better whether some learner was in the data than without it. Labels and cells are public and were
-chosen without the data. Check the files yourself: `kohort verify .` reads them as they are.
+What that means: whoever sees this release, whatever else he knows or computes, can tell whether
+some learner was in the data no better than these numbers allow: the smaller they are, the less.
+Labels and cells are public and were chosen without the data. Check the files yourself:
+`kohort verify .` reads them as they are.
 
 ## What it is good for
 Write and try code on it. Do not publish results from it: only what the noisy figures tell is kept,
-which is how often pairs and triples of these columns occur together, and not even all of those:
+which is how often the labels of these columns occur together:
 
 {_kept(cells)}
 

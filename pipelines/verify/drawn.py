@@ -29,6 +29,9 @@ from schemas.manifest import (
 _RARE: Final = 1e-9
 """How often, at most, each rule takes an honest table, or pair of tables, for a forged one."""
 
+_SEVERAL: Final = 3
+"""Two tables are a matter of `_copy_faults`."""
+
 _STEPS: Final = (2, 3, 5)
 """Figures that someone has rounded to larger steps are a whole number of one of these apart."""
 
@@ -47,6 +50,7 @@ def figures(package: CellPackage) -> Outcome:
             faults += _quotient_faults(table)
     for one, other in combinations(package.tables, 2):
         faults += _copy_faults(package, one, other)
+    faults += _all_alike_faults(package)
     return outcome(faults, "as draws may give them")
 
 
@@ -143,6 +147,35 @@ def _copy_faults(package: CellPackage, one: Cells, other: Cells) -> Iterator[str
         p = min(likeliest(package.draw_of(table.name, name)) for table in (one, other))
         if p**sums < _RARE and not differing(one, other, name, shared):
             yield f"{one.name} and {other.name}: {name} agrees, as noise of their own does not"
+
+
+def _all_alike_faults(package: CellPackage) -> Iterator[str]:
+    """Three and more counts of learners do not all come to the same sums.
+
+    Whatever was counted, K tables with noise of their own agree in m sums with a probability of at
+    most (p_2 ... p_K)^m: given the first, each of the others must have just the one noise.
+    """
+    counts = [
+        table
+        for table in package.tables
+        if table.query.metric == LEARNERS
+        and table.query.keys != DISCOVERED
+        and not table.query.consistent_with
+    ]
+    columns = dict.fromkeys(key for table in counts for key in table.keys)
+    for keys in ((), *((key,) for key in columns)):
+        group = [table for table in counts if set(keys) <= set(table.keys)]
+        enums = {column.enum for t in group for column in t.resource.fields if column.name in keys}
+        if len(group) < _SEVERAL or len(enums) > 1:
+            continue
+        sums = math.prod(map(len, enums))
+        chances = sorted(likeliest(package.draw_of(table.name, LEARNERS)) for table in group)[:-1]
+        first, *others = group
+        if math.prod(chances) ** sums < _RARE and not any(
+            differing(first, other, LEARNERS, keys) for other in others
+        ):
+            named = " and ".join(keys) or "everybody"
+            yield f"{len(group)} tables agree on {named}, as noise of their own does not"
 
 
 def _drawn_columns(table: Cells) -> list[str]:

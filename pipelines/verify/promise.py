@@ -126,6 +126,16 @@ def no_joint_epsilon(package: CellPackage, invented: Invented = ()) -> Outcome:
     return outcome(faults, "none is claimed with microdata")
 
 
+def reads_like_a_promise(text: str) -> bool:
+    """Whether the checks above take a text, such as a label or a description, for a promise.
+
+    It may be asked before a release is paid for: no package that has such a text would pass.
+    """
+    plain = _plain(text)
+    patterns = (_AMOUNT, _IN_WORDS, _PRIVATE, _ANONYMOUS)
+    return any(pattern.search(plain) for pattern in patterns)
+
+
 def promised_lines(manifest: AggregateManifest) -> Iterator[str]:
     """Every line that the README must hold."""
     yield _UNIT
@@ -145,7 +155,7 @@ def promised_lines(manifest: AggregateManifest) -> Iterator[str]:
 def adding_up(promise: AggregatePromise) -> str:
     """What the cost adds to, and what it does not."""
     return (
-        f"Its cost adds to that of every other aggregate release of the family {promise.family}; "
+        f"Its cost adds to that of every other noisy release of the family {promise.family}; "
         "k-anonymous microdata has no such bound, so no epsilon is true of both together."
     )
 

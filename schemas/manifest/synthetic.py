@@ -74,12 +74,15 @@ class SyntheticManifest:
         names = [table.name for table in every]
         paths = [p for t in every for p in (t.path, t.csv_path) if p is not None]
         queries = [table.query for table in self.cells.resources]
-        simple = all(q.metric == LEARNERS and q.keys == GRID and q.cells == 1 for q in queries)
+        simple = all(
+            (q.metric, q.keys, q.cells, q.consistent_with) == (LEARNERS, GRID, 1, ())
+            for q in queries
+        )
         demand(
             (bool(self.tables), "resources", "at least one table of invented learners"),
             (len(set(names)) == len(names), "resources", "no name twice"),
             (len(set(paths)) == len(paths), "resources", "no path twice"),
-            (simple, "resources", "distinct learners on a grid, each in one cell"),
+            (simple, "resources", "distinct learners on a grid, each in one cell, drawn apart"),
         )
 
     @property

@@ -385,7 +385,7 @@ def test_refused_by_the_checker(worlds, tmp_path, monkeypatch):
             return replace(found, checks=(*found.checks, Check("grid", False, "not whole")))
 
         def break_it() -> None:
-            monkeypatch.setattr("pipelines.aggregates.release.verify_package", broken)
+            monkeypatch.setattr("pipelines.noisy.verify_package", broken)
 
         said = refuses(world, monkeypatch, AtStep("verify", break_it), code=5)
         monkeypatch.undo()

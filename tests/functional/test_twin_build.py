@@ -7,8 +7,10 @@ import polars as pl
 import pytest
 
 from pipelines.twins import measuring, release
+from pipelines.verify import verify_package
+from synth.twin_estimate import TwinError
 from tests.aggsmall import PEOPLE, budget, build, consent, make_aggregate_world, raw_id, run, spent
-from tests.twinsmall import EXTRACT, twin, write_twin
+from tests.twinsmall import COLUMNS, EXTRACT, twin, write_twin
 
 
 @pytest.fixture
@@ -18,8 +20,9 @@ def world(tmp_path) -> Path:
 
 
 def exactly(monkeypatch) -> None:
-    """No noise, so that a test sees what is counted."""
+    """No noise, so that a test sees what is counted; the checker would see that there is none."""
     monkeypatch.setattr(measuring, "add_noise", lambda values, _: values.copy())
+    monkeypatch.setattr(release, "verified_noisy", lambda run, _: verify_package(run.place.package))
 
 
 def tables(world: Path, out: str = "package") -> dict[str, pl.DataFrame]:
@@ -142,7 +145,11 @@ def test_the_charge_is_on_record_before_a_row_is_counted_and_noise_is_drawn(worl
 
 def test_no_extra_no_charge(world, monkeypatch):
     """Without mbi a build says what to install, before anything is charged."""
-    monkeypatch.setattr(release, "find_spec", lambda _: None)
+
+    def absent():
+        raise TwinError("install kohort[twin]")
+
+    monkeypatch.setattr(release, "demand_mbi", absent)
     write_twin(world)
     said = build(world, code=6)
     assert "kohort[twin]" in said
@@ -176,6 +183,8 @@ def test_no_raw_id_and_no_true_figure_in_the_package(world):
         ({"title": "epsilon = 0"}, "title"),
         ({"more": 'statistics = [{ column = "final", values = ["Psas"] }]'}, "has no value Psas"),
         ({"budget": "epsilon = 0.000002"}, "a marginal's part is below a millionth"),
+        ({"budget": "epsilon = 0.001"}, "the number of learners alone has noise"),
+        ({"more": "levels = { region = 9, final = 9 }"}, "release.levels.final"),
     ],
 )
 def test_refusals(world, asked, said):
@@ -212,6 +221,7 @@ def test_the_twin_of_an_extract(world):
     assert set(tables(world)["learners"]["region"]) <= {"A", "B", "(missing)"}
     assert "says something else" in twin(world, "--epsilon", "2", code=8)
     assert "not both" in twin(world, code=3)
+    assert "levels 0 to" in twin(world, "--epsilon", "1", "--level", "final=9", code=3)
     assert "COLUMN=LEVEL" in twin(world, "--epsilon", "1", "--level", "region", code=3)
 
 
@@ -233,7 +243,7 @@ def test_columns_without_rows(world):
 
 
 def test_a_source_of_nobody_gives_a_table_of_noise(world):
-    """Whether anybody is left for the twin is told by nothing but noise."""
+    """That nobody is in a course of the catalogue is told by nothing but noise."""
     results = world / "data" / "results.csv"
     rows = results.read_text().replace(",x,", ",v,").replace(",z,", ",v,")
     results.write_text(rows)  # v stands in no catalogue
@@ -243,3 +253,57 @@ def test_a_source_of_nobody_gives_a_table_of_noise(world):
     assert tables(world)["learners"].height >= 1
     fidelity = json.loads((world / "package.steward" / "fidelity.json").read_text())
     assert fidelity["learners"]["real"] == 0
+
+
+def test_without_noise_the_checker_refuses(world, monkeypatch):
+    """Marginals that all agree on how many there are have no noise of their own."""
+    monkeypatch.setattr(measuring, "add_noise", lambda values, _: values.copy())
+    write_twin(world)
+    said = build(world, code=5)
+    assert "(figures)" in said
+    assert "stays spent" in said
+
+
+def test_an_unforeseen_error_says_what_it_cost(world, monkeypatch):
+    """Whatever goes wrong once rows were read: one line, without the error's own words."""
+
+    def broken(*_):
+        raise ZeroDivisionError(raw_id(1))
+
+    monkeypatch.setattr(release, "fit", broken)
+    write_twin(world)
+    said = build(world, code=9)
+    assert "ZeroDivisionError" in said
+    assert "stays spent" in said
+    assert raw_id(1) not in said
+    assert spent(world) > 0
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "columns"),
+    [
+        ('"Area."', '"As if epsilon = 2."', COLUMNS),
+        ("gender = {", "learners = {", 'learners = ["learners"]'),
+        ('"Result."', '"From a 5-anonymous source."', COLUMNS),
+    ],
+)
+def test_what_no_package_could_say_is_refused_before_it_is_paid(world, old, new, columns):
+    """Names that the package has for other columns, and texts that read like promises."""
+    family = world / "agg.toml"
+    assert old in family.read_text()
+    family.write_text(family.read_text().replace(old, new, 1))
+    write_twin(world, columns=columns)
+    build(world, code=3)
+    assert spent(world) == 0
+
+
+def test_the_twin_of_what_no_twin_can_be(world):
+    """Titles that promise are told otherwise; what the policy would refuse is never written."""
+    said = twin(world, "--epsilon", "1", extract=EXTRACT.replace("Passing by", "k = 3 by"))
+    text = Path(said.removeprefix("request: ").strip()).read_text()
+    assert "k = 3" not in text
+    assert 'title = "Twin of: request ' in text
+    nobody = EXTRACT.replace('learners = ["gender", "region"]', "learners = []")
+    told = twin(world, "--epsilon", "1", "--write", str(world / "no.toml"), extract=nobody, code=3)
+    assert "its learner table" in told
+    assert not (world / "no.toml").exists()

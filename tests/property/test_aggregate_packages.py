@@ -10,9 +10,10 @@ import polars as pl
 from hypothesis import HealthCheck, given, settings
 
 from pipelines.aggregates.describe import as_draw, demand_describable, planned_draws
-from pipelines.aggregates.pack import Aggregating, pack_aggregate, write_aggregate_steward
+from pipelines.aggregates.pack import pack_aggregate, write_aggregate_steward
 from pipelines.aggregates.tables import noisy_tables
 from pipelines.governance.ledger import Reserved
+from pipelines.noisy_files import NoisyBuilding
 from pipelines.permitted import Permitted
 from pipelines.sources.quarantine import Quarantine
 from pipelines.steward import APPROVAL_FILE
@@ -30,16 +31,15 @@ def packed(world: World, folder: Path) -> list:
     plan = world.plan
     demand_describable(plan)
     moment = "2026-01-01T00:00:00+00:00"
-    building = Aggregating(plan, NOBODY, DIGEST, "0a1b2c3d", moment, DIGEST)
+    building = NoisyBuilding(plan, NOBODY, DIGEST, "0a1b2c3d", moment, DIGEST)
     tables = noisy_tables(plan, figures(world), paid=Reserved("0a1b2c3d"))
     (folder / "package").mkdir()
     (folder / "steward").mkdir()
     policy = parse_toml(Policy, POLICY, subject="policy")
-    manifest = pack_aggregate(tables, building, policy, folder / "package")
+    pack_aggregate(tables, building, policy, folder / "package")
     write_aggregate_steward(
         folder / "steward",
         building,
-        manifest,
         charged=planned_draws(plan),
         quarantine=Quarantine(),
         delta=1e-6,
