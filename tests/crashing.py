@@ -82,7 +82,7 @@ method = "noisy-max"
 
 _CHANGING = frozenset({"os.mkdir", "os.rename", "os.remove", "os.rmdir", "os.link", "os.chmod"})
 _FORKS = multiprocessing.get_context("forkserver")
-_FORKS.set_forkserver_preload([__name__])
+_FORKS.set_forkserver_preload([__name__, "tests.freezing"])
 
 cpu_target.typing_context.refresh()  # what numba loads with its first kernel
 cpu_target.target_context.refresh()
