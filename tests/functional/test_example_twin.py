@@ -19,9 +19,9 @@ pytestmark = [
 def test_oulad_twin(shared_data: Path, tmp_path: Path):
     """At epsilon 1: pairs within 0.03, predictions within 0.02 of real ones, charged once.
 
-    Over 10 twins of `python -m tests.bench_twin` the mean over pairs was at most 0.0156, and in three
-    runs of this example, which counts the number of rows as a column, 0.019; the AUC was off by
-    0.003 at most. Both limits are far beyond what chance does to them.
+    Over 10 twins of `python -m tests.bench_twin` the mean over pairs was at most 0.0156, and in
+    three runs of this example, which counts the number of rows as a column, 0.019; the AUC was off
+    by 0.003 at most. Both limits are far beyond what chance does to them.
     """
     package = run_example("oulad-twin.sh", shared_data / "oulad", tmp_path / "out")
     fidelity = json.loads((package.with_name("package.steward") / "fidelity.json").read_text())
