@@ -29,8 +29,9 @@ class Counted:
         table: of the release.
         cell: column -> value.
         learners: how many.
-        within: how far off a figure may be; noise alone is further off with a probability of
-            `NOISE_ALARM` at most, and the chance that learners are invented by about once in 10^7.
+        within: how far off the number may be. Noise alone takes a figure further off with a
+            probability of `NOISE_ALARM` at most, and chance a number of invented learners about
+            once in 10^7. Of microdata it is 0, but where a build may choose whose row stays.
     """
 
     claim: ClassVar[str] = "counted"

@@ -7,7 +7,17 @@ from synth.codes import NOT_PASSABLE, NOT_PASSED, PASSED
 from synth.traps.claims import MEASURED, Absent, Counted, Never, Present, Quarantined
 from synth.traps.expected import Trap
 from synth.traps.ground import LEARNT, Ground
-from synth.traps.requests import COURSES, EVERY, FIGURES, MICRODATA, NOISY, TWIN, within
+from synth.traps.requests import (
+    COURSES,
+    EVERY,
+    FIGURES,
+    LEARNERS,
+    MICRODATA,
+    NOISY,
+    PROFILES,
+    TWIN,
+    within,
+)
 from synth.traps.telling import COURSE, GENDER, told
 from synth.world import LEARNER
 
@@ -33,6 +43,7 @@ def orphans(ground: Ground) -> Trap:
         "Memberships, grades and progress of learners who stand in no row of users.",
         (
             *told(course, len(known)),
+            Present(MICRODATA, tuple(known)),
             Absent(MICRODATA, tuple(unknown)),
             *(Quarantined(of, table, "", "no_learner_row", crowd) for of, table in put_aside),
         ),
@@ -57,7 +68,7 @@ def roles(ground: Ground) -> Trap:
         "LEARNER, NOT_ENROLLED and LEARNER again; and accounts that only browse or pre-enrolled.",
         (
             *told(course, len(churning) + len(left)),
-            Present((COURSES,), (*churning, *left)),
+            Present(MICRODATA, (*churning, *left)),
             Absent(MICRODATA, tuple(looking)),
         ),
     )
@@ -79,6 +90,7 @@ def repeats(ground: Ground) -> Trap:
         "Each profile and grade stands there twice, each membership and completed item thrice.",
         (
             *told(course, len(learners)),
+            Present(MICRODATA, tuple(learners)),
             Quarantined(EVERY, "users", "", "duplicate_row", len(learners)),
             Quarantined(_GRADED, "course_grades", "", "duplicate_row", len(learners)),
         ),
@@ -106,6 +118,7 @@ def contradictions(ground: Ground) -> Trap:
         "Two profiles with different genders and two grades with different states a learner.",
         (
             *told(course, crowd, gender="female"),
+            Present(MICRODATA, tuple(learners)),
             Never((COURSES,), "enrolments", cell, GENDER, ("male",)),
             Never((COURSES,), "enrolments", cell, "passing_state", ("not passable",)),
             Counted((COURSES,), "enrolments", {**cell, "passing_state": "passed"}, crowd - half),
@@ -136,12 +149,14 @@ def labels(ground: Ground) -> Trap:
         {COURSE: course, "educational_attainment": degree}
         for degree in ("BACHELOR_DEGREE", "bachelor's")
     )
-    counted = len(sound) + crowd  # aggregates and twins do not ask for the country
+    counted = len(sound) + crowd  # all but one request do not ask for the country
     return Trap(
         "labels",
         "Degrees outside the closed list, and a country outside its hierarchy.",
         (
-            *told(course, len(sound), figure=counted),
+            *told(course, len(sound), linked=counted, figure=counted),
+            Present(MICRODATA, tuple(sound)),
+            Present((LEARNERS, PROFILES), tuple(unknown_country)),
             Counted((FIGURES,), "by_education", exact, counted, within()),
             Counted((TWIN,), MEASURED, coarse, counted, within()),
             Absent(MICRODATA, tuple(unknown_degree)),
@@ -175,7 +190,7 @@ def several_ids(ground: Ground) -> Trap:
         "under the other id, and two are mentors under it.",
         (
             *told(course, crowd),
-            Present((COURSES,), tuple(one for one, _ in kept)),
+            Present(MICRODATA, tuple(one for one, _ in kept)),
             Absent(MICRODATA, tuple(one for one, _ in mentors)),
             Absent(MICRODATA, tuple(one for one, _ in withdrawn)),
             Absent(MICRODATA, tuple(other for _, other in withdrawn)),
@@ -197,7 +212,11 @@ def strangers(ground: Ground) -> Trap:
     return Trap(
         "strangers",
         "Pairs of learners with one id of a course in common, by an error of the bridge table.",
-        (*told(course, len(sound)), Absent(MICRODATA, tuple(strange))),
+        (
+            *told(course, len(sound)),
+            Present(MICRODATA, tuple(sound)),
+            Absent(MICRODATA, tuple(strange)),
+        ),
     )
 
 

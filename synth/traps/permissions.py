@@ -6,7 +6,7 @@ from typing import Final
 from synth.traps.claims import Absent, Overtaken, Present
 from synth.traps.expected import Trap
 from synth.traps.ground import Ground
-from synth.traps.requests import COURSES, EVERY, MICRODATA
+from synth.traps.requests import EVERY, MICRODATA
 from synth.traps.telling import active, invented, told
 
 
@@ -30,7 +30,7 @@ def _refusing(
             *told(course, len(permitting)),
             active(course, "2020-03", 0),
             invented(course, len(permitting)),
-            Present((COURSES,), tuple(permitting)),
+            Present(MICRODATA, tuple(permitting)),
             Absent(MICRODATA, tuple(refusing)),
         ),
     )
@@ -104,7 +104,7 @@ def ahead(ground: Ground) -> Trap:
     return Trap(
         "ahead",
         "Withdrawals that start to hold in 2090.",
-        (*told(course, ground.crowd), Present((COURSES,), tuple(learners))),
+        (*told(course, ground.crowd), Present(MICRODATA, tuple(learners))),
     )
 
 

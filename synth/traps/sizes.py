@@ -16,25 +16,37 @@ from synth.traps.claims import (
 )
 from synth.traps.expected import Trap
 from synth.traps.ground import Ground
-from synth.traps.requests import COURSES, FIGURES, LEARNERS, MICRODATA, NOISY, TWIN, within
-from synth.traps.telling import active, told
+from synth.traps.requests import (
+    COURSES,
+    FIGURES,
+    LEARNERS,
+    MICRODATA,
+    NOISY,
+    PROFILES,
+    TWIN,
+    within,
+)
+from synth.traps.telling import active, shown, told
 
 
 def boundary(ground: Ground) -> Trap:
-    """Of one class k learners stay, and k - 1 do not."""
+    """Of one class k learners stay, and k - 1 do not.
+
+    Of a count that is told with noise nobody can say which of the two it was: nothing is claimed.
+    """
     enough, few = ground.course("k"), ground.course("k-less-one")
-    shown, hidden = ground.learners(ground.k), ground.learners(ground.k - 1)
-    ground.enrol(shown, enough)
+    kept, hidden = ground.learners(ground.k), ground.learners(ground.k - 1)
+    ground.enrol(kept, enough)
     ground.enrol(hidden, few)
     return Trap(
         "boundary",
         "A course with k learners of one class, and one with k - 1.",
         (
-            *told(enough, ground.k),
-            *told(few, 0, figure=ground.k - 1),
-            Present((COURSES,), tuple(shown)),
+            *shown(enough, ground.k),
+            *shown(few, 0),
+            Present(MICRODATA, tuple(kept)),
             Absent((COURSES,), tuple(hidden)),
-            Counted((LEARNERS,), "enrolments", {"course_id": few}, 0),
+            Present((PROFILES,), tuple(hidden)),
             Hidden(MICRODATA, ground.k),
         ),
     )
@@ -55,8 +67,8 @@ def staff(ground: Ground) -> Trap:
         (
             *told(course, 0, figure=ground.k - 1),
             active(course, "2020-03", ground.k - 1),
-            Counted((LEARNERS,), "enrolments", {"course_id": course}, 0),
             Absent((COURSES,), tuple(learners)),
+            Present((PROFILES,), tuple(learners)),
             Absent(MICRODATA, (*teaching, *both)),
         ),
     )
@@ -82,7 +94,8 @@ def idle(ground: Ground) -> Trap:
         "idle",
         "k - 1 accounts without any activity around one real learner of their class.",
         (
-            *told(course, ground.k),
+            *shown(course, ground.k),
+            Present(MICRODATA, tuple(learners)),
             *(Only((COURSES,), "enrolments", cell, column, withheld) for column in columns),
         ),
     )
@@ -91,19 +104,30 @@ def idle(ground: Ground) -> Trap:
 def rare_set(ground: Ground) -> Trap:
     """Courses that many take, and one learner who takes them all."""
     courses = tuple(ground.course(f"set-{letter}") for letter in "abc")
-    for course in courses:
-        ground.enrol(ground.learners(ground.crowd), course)
+    crowds = [ground.learners(ground.crowd) for _ in courses]
+    for course, learners in zip(courses, crowds, strict=True):
+        ground.enrol(learners, course)
     (alone,) = ground.learners(1)
     for course in courses:
         ground.enrol([alone], course)
+    # Where courses are linked, one of his rows may stay: which one is the build's choice.
     counts = (
-        Counted((COURSES,), "enrolments", {"course_id": course}, ground.crowd + 1)
+        Counted((of,), "enrolments", {"course_id": course}, count, off)
         for course in courses
+        for of, count, off in (
+            (COURSES, ground.crowd + 1, 0),
+            (LEARNERS, ground.crowd, 1),
+        )
     )
     return Trap(
         "rare-set",
         "One learner whose set of courses nobody else has.",
-        (*counts, Together((LEARNERS,), courses, 0)),
+        (
+            *counts,
+            Together((LEARNERS,), courses, 0),
+            *(Present(MICRODATA, tuple(learners)) for learners in crowds),
+            Present((PROFILES,), (alone,)),
+        ),
     )
 
 
@@ -124,7 +148,7 @@ def odd_times(ground: Ground) -> Trap:
         "Progress before the enrolment, in 1970 and in 2090; grades of 1970 and 2090.",
         (
             *told(course, crowd),
-            Present((COURSES,), tuple(learners)),
+            Present(MICRODATA, tuple(learners)),
             *(active(course, month, count) for month, count in months.items()),
             Nowhere((FIGURES,), ("1970-01", "2090-02")),
         ),
@@ -140,7 +164,8 @@ def unlisted(ground: Ground) -> Trap:
         "unlisted",
         "A course that has learners, and stands in no table of courses, so in no catalogue.",
         (
-            Counted((COURSES,), "enrolments", {"course_id": course}, ground.crowd),
+            *shown(course, ground.crowd),
+            Present(MICRODATA, tuple(learners)),
             Counted((FIGURES,), "by_course", {"course_id": "(other)"}, ground.crowd, within()),
             Nowhere(NOISY, (course,)),
             Quarantined((TWIN,), "course_memberships", "course_id", "not_in_domain", ground.crowd),

@@ -3,10 +3,10 @@
 from collections.abc import Callable
 from typing import Final
 
-from synth.traps.claims import Never, Nowhere, Read, Refused, Warned
+from synth.traps.claims import Never, Nowhere, Present, Read, Refused, Warned
 from synth.traps.expected import Trap
 from synth.traps.ground import ENROLLED, LEARNT, Ground
-from synth.traps.requests import COURSES, EVERY, FIGURES, LEARNERS, PROFILES, TWIN
+from synth.traps.requests import COURSES, EVERY, FIGURES, LEARNERS, MICRODATA, PROFILES, TWIN
 from synth.traps.telling import told
 from synth.world import LEARNER
 
@@ -33,7 +33,7 @@ def escapes(ground: Ground) -> Trap:
     """Texts arrive as they were written, and the country NA is Namibia."""
     title = 'On "escapes" \\ a course,\nin \\"two\\" lines'
     course = ground.course("escapes", title=title)
-    learners = ground.learners(ground.k, country_cd="NA")
+    learners = ground.learners(ground.crowd, country_cd="NA")
     ground.enrol(learners, course)
     reads = [Read("courses", {"course_id": course}, "course_name", title)]
     for number, text in enumerate(_ESCAPED):
@@ -48,7 +48,8 @@ def escapes(ground: Ground) -> Trap:
         "escapes",
         "Quotes, backslashes and ends of lines in texts; learners from Namibia, whose code is NA.",
         (
-            *told(course, ground.k),
+            *told(course, len(learners)),
+            Present(MICRODATA, tuple(learners)),
             Never((COURSES,), "enrolments", {"course_id": course}, "country_cd", ("(missing)",)),
             *reads,
         ),
@@ -58,7 +59,7 @@ def escapes(ground: Ground) -> Trap:
 def personal_texts(ground: Ground) -> Trap:
     """People write their names, addresses and numbers into forums: no text of theirs leaves."""
     course = ground.course("personal-texts")
-    learners = ground.learners(ground.k)
+    learners = ground.learners(ground.crowd)
     ground.enrol(learners, course)
     text = f"Hello, I am {_NAME}. Write to {_MAIL} or call {_PHONE}."
     _ask(ground, "trap-question-name", learners[0], course, title=f"Hi from {_NAME}", details=text)
@@ -75,7 +76,8 @@ def personal_texts(ground: Ground) -> Trap:
         "personal-texts",
         "A name, an address and a number in the forum.",
         (
-            *told(course, ground.k),
+            *told(course, len(learners)),
+            Present(MICRODATA, tuple(learners)),
             Nowhere(EVERY, (*_NAME.split(), _MAIL, _PHONE, "7946 0991", "trap-question")),
         ),
     )
@@ -121,12 +123,12 @@ def plain_ids(ground: Ground) -> Trap:
 
     The last trap to be planted: no id of any planted learner may be anywhere.
     """
-    learners = ground.learners(ground.k)
+    learners = ground.learners(ground.crowd)
     title = f"For {learners[0]} and others"
     course = ground.course("plain-ids", title=title)
     ground.enrol(learners, course)
     _ask(ground, "trap-question-id", learners[0], course, title=learners[1], details=title)
-    numbers = [ground.new_number() for _ in learners]
+    numbers = [ground.new_number() for _ in learners[: ground.k]]
     for number in numbers:
         ground.row(
             "staff_graded_assignment_submissions",
@@ -148,7 +150,8 @@ def plain_ids(ground: Ground) -> Trap:
         "Plain ids of the platform in tables of staff; ids of learners in a course's name and in "
         "the forum.",
         (
-            *told(course, ground.k),
+            *told(course, len(learners)),
+            Present(MICRODATA, tuple(learners)),
             Warned(f"plain ids in this export: {submissions}; never read"),
             Warned("plain ids in this export: evaluated_by, submitter_id; never read"),
             Nowhere(EVERY, (*map(str, numbers), *ground.ids)),

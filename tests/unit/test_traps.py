@@ -3,6 +3,7 @@
 import json
 from math import exp
 
+import polars as pl
 import pytest
 from polars.testing import assert_frame_equal
 
@@ -135,6 +136,36 @@ def test_claims_name_requests_that_there_are(traps):
     for claim in claims(traps):
         if claim["claim"] in {"absent", "present"}:
             assert {*claim["learners"]} <= ids
+
+
+@pytest.mark.parametrize("k", [5, 11])
+def test_a_release_without_planted_learners_is_not_as_expected(k):
+    """Of microdata each trap with a course claims learners, or that there are none of a crowd."""
+    document = json.loads(make_traps(seed=0, k=k).expected.to_json())
+    for name, trap in document["traps"].items():
+        if name == "unknown-columns":
+            continue
+        some = {
+            request
+            for claim in trap["claims"]
+            if claim["claim"] == "present"
+            or (claim["claim"] == "counted" and claim["learners"] > claim["within"])
+            for request in claim["requests"]
+        }
+        # Of staff k - 1 learners are left: no course may show them.
+        assert {"courses", "learners", "profiles"} - some <= (
+            {"courses", "learners"} if name == "staff" else set()
+        ), name
+
+
+def test_a_count_that_noise_blurs_can_fail(traps):
+    """It is clear of none, or of all who stand in the course."""
+    enrolled = traps.part["course_memberships"].group_by("course_id")
+    everybody = dict(enrolled.agg(pl.col(LEARNER).n_unique()).iter_rows())
+    for claim in claims(traps):
+        if claim["claim"] == "counted" and claim["within"] > 0:
+            least, most = (claim["learners"] + way * claim["within"] for way in (-1, 1))
+            assert least > 0 or most < everybody[claim["cell"]["course_id"]], claim
 
 
 def test_rights_are_as_a_rights_file_has_them(traps):
