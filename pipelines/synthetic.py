@@ -1,7 +1,7 @@
 """A synthetic world, from its preset to where a source can be read: part by part, never whole."""
 
 from collections import Counter, deque
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -10,7 +10,7 @@ import polars as pl
 
 from pipelines.sources.tables import did_you_mean
 from pipelines.worlds.destinations import Destination, Files
-from pipelines.worlds.places import appearing
+from pipelines.worlds.places import Sink, appearing, refuse_overlap, translated
 from synth.consent import make_rights
 from synth.parts import Part
 from synth.presets import PRESETS, Preset, named_preset, parse_preset, rights_of, world_parts
@@ -91,24 +91,31 @@ def make_raw(
         progress: told how many rows are written, after each part.
 
     Raises:
-        OutputError: something is there already, or it can't be written. Then no world is there.
-        ValueError: traps without a rights file, or in a world of another shape.
+        OutputError: something is there already, or it can't be written, or one file would lie where
+            another does. Then no world is there.
+        ValueError: traps without a rights file, or in a world of another shape; more courses than
+            `synth.presets.most_courses`.
     """
     traps = make_traps(seed=order.seed) if order.trapped else None
     late = expected = None
-    with ExitStack() as opened:
-        # The world first, so that it is the last to appear.
-        write = opened.enter_context(to.opened())
-        record = None if rights_file is None else opened.enter_context(_rights_sink(rights_file))
-        if traps is not None:
-            if rights_file is None:
-                raise ValueError("traps: what becomes of them depends on rights; name a file")
-            late = rights_file.with_name(f"{rights_file.stem}.late.csv")
-            opened.enter_context(_rights_sink(late))(traps.late)
-            expected = _expected_file(to, rights_file)
-            place = opened.enter_context(appearing(expected))
-            place.write_text(traps.expected.to_json(), encoding="utf-8")
-        rows: Counter[str] = Counter()
+    if traps is not None:
+        if rights_file is None:
+            raise ValueError("traps: what becomes of them depends on rights; name a file")
+        late = rights_file.with_name(f"{rights_file.stem}.late.csv")
+        expected = _expected_file(to, rights_file)
+    beside = [file for file in (rights_file, late, expected) if file is not None]
+    world = to.path if isinstance(to, Files) else to.file
+    refuse_overlap(beside if world is None else [*beside, world])
+    rows: Counter[str] = Counter()
+    with _opened(to, beside) as (write, places), ExitStack() as opened:
+        if traps is not None and late is not None and expected is not None:
+            with _records(late, places[late]) as record_late:
+                record_late(traps.late)
+            with translated(expected):
+                places[expected].write_text(traps.expected.to_json(), encoding="utf-8")
+        record: Callable[[pl.DataFrame], None] | None = None
+        if rights_file is not None:
+            record = opened.enter_context(_records(rights_file, places[rights_file]))
         for part, rights in _portions(order, traps):
             write(part)
             rows.update({name: table.height for name, table in part.items()})
@@ -154,7 +161,7 @@ def write_rights(world: Part, file: Path, *, seed: int) -> int:
         OutputError: the file exists already, or can't be written.
     """
     rights = make_rights(world["users"], seed=seed)
-    with _rights_sink(file) as record:
+    with appearing(file) as (place,), _records(file, place) as record:
         record(rights)
     return rights.height
 
@@ -186,9 +193,29 @@ def _expected_file(to: Destination, rights_file: Path) -> Path:
 
 
 @contextmanager
-def _rights_sink(file: Path) -> Iterator[Callable[[pl.DataFrame], None]]:
-    """A new rights file, to which records are added."""
-    with appearing(file) as place, place.open("xb") as stream:
+def _opened(to: Destination, beside: Sequence[Path]) -> Iterator[tuple[Sink, Mapping[Path, Path]]]:
+    """Where the parts of a world go, and a place for each file beside it.
+
+    All appear together once everything is written, the world last.
+    """
+    if isinstance(to, Files):
+        with appearing(*beside, to.path) as places, to.written(places[-1]) as write:
+            yield write, dict(zip(beside, places[:-1], strict=True))
+        return
+    with ExitStack() as back:
+        with to.opened() as write:
+            with appearing(*beside) as places:
+                yield write, dict(zip(beside, places, strict=True))
+            # What follows is the commit. If it fails, they go again.
+            for file in beside:
+                back.callback(file.unlink)
+        back.pop_all()
+
+
+@contextmanager
+def _records(file: Path, place: Path) -> Iterator[Callable[[pl.DataFrame], None]]:
+    """A new rights file at the place that it is lent, to which records are added."""
+    with translated(file), place.open("xb") as stream:
         header = True
 
         def record(rights: pl.DataFrame) -> None:

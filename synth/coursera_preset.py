@@ -6,7 +6,7 @@ A preset is a TOML text; each parameter stands in it with the source that it was
 
 from collections.abc import Mapping
 from itertools import pairwise
-from typing import Annotated, Literal, Self
+from typing import Annotated, Final, Literal, Self
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, model_validator
 
@@ -16,9 +16,23 @@ from synth.sourced import Sourced
 
 _FROZEN = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
 
+Ids = Literal["linked", "isolated"]
 Share = Annotated[float, Field(ge=0, le=1)]
-Positive = Annotated[float, Field(gt=0)]
+Weight = Annotated[float, Field(ge=0, le=1e9)]
+Days = Annotated[float, Field(gt=0, le=1_000)]
 Count = Annotated[int, Field(ge=1, le=10_000)]
+
+PROFILE: Final = (
+    "country_cd",
+    "region_cd",
+    "profile_language_cd",
+    "browser_language_cd",
+    "reported_or_inferred_gender",
+    "employment_status",
+    "educational_attainment",
+    "student_status",
+)
+"""The columns of `users` that may hold nulls."""
 
 
 def _some_weight(shares: Mapping[str, float]) -> Mapping[str, float]:
@@ -27,9 +41,14 @@ def _some_weight(shares: Mapping[str, float]) -> Mapping[str, float]:
     return shares
 
 
-Shares = Annotated[
-    Mapping[str, Annotated[float, Field(ge=0)]], Field(min_length=1), AfterValidator(_some_weight)
-]
+Shares = Annotated[Mapping[str, Weight], Field(min_length=1), AfterValidator(_some_weight)]
+
+
+def _of_the_profile(shares: Mapping[str, float]) -> Mapping[str, float]:
+    unknown = sorted(set(shares) - set(PROFILE))
+    if unknown:
+        raise ValueError(f"{unknown[0]} is none of the columns {', '.join(PROFILE)}")
+    return shares
 
 
 class People(BaseModel):
@@ -56,16 +75,16 @@ class People(BaseModel):
     education: Sourced[Shares]
     employment: Sourced[Shares]
     student: Sourced[Shares]
-    missing: Sourced[Mapping[str, Share]]
+    missing: Sourced[Annotated[Mapping[str, Share], AfterValidator(_of_the_profile)]]
     youngest: Sourced[Count]
-    median_age: Sourced[Positive]
-    aged_50: Sourced[Annotated[float, Field(gt=0, lt=0.5)]]
+    median_age: Sourced[float]
+    aged_50: Sourced[Annotated[float, Field(ge=1e-6, le=0.45)]]
     surveyed: Sourced[Share]
 
     @model_validator(mode="after")
     def _ages_ascend(self) -> Self:
-        if not self.youngest.value < self.median_age.value < 50:
-            raise ValueError("youngest < median_age < 50 was expected")
+        if not self.youngest.value + 1 <= self.median_age.value < 50:
+            raise ValueError("youngest + 1 <= median_age < 50 was expected")
         return self
 
 
@@ -86,16 +105,16 @@ class Courses(BaseModel):
     """
 
     model_config = _FROZEN
-    popularity: Sourced[Annotated[float, Field(ge=0)]]
+    popularity: Sourced[Annotated[float, Field(ge=0, le=3)]]
     categories: Sourced[Count]
-    fewest_items: Sourced[Annotated[int, Field(ge=12, le=10_000)]]
-    most_items: Sourced[Count]
+    fewest_items: Sourced[Annotated[int, Field(ge=12, le=1_000)]]
+    most_items: Sourced[Annotated[int, Field(ge=12, le=1_000)]]
     fewest_modules: Sourced[Annotated[int, Field(ge=1, le=12)]]
     most_modules: Sourced[Annotated[int, Field(ge=1, le=100)]]
     lectures: Sourced[Annotated[float, Field(gt=0, le=1)]]
     new_versions: Sourced[Share]
     peer_reviewed: Sourced[Share]
-    session_days: Sourced[Count]
+    session_days: Sourced[Annotated[int, Field(ge=7, le=10_000)]]
 
     @model_validator(mode="after")
     def _ranges_ascend(self) -> Self:
@@ -104,6 +123,9 @@ class Courses(BaseModel):
         if self.fewest_modules.value > self.most_modules.value:
             raise ValueError("fewest_modules <= most_modules was expected")
         return self
+
+
+_OfTheDay = Annotated[float, Field(gt=0, le=1e9)]
 
 
 class Enrolling(BaseModel):
@@ -124,11 +146,11 @@ class Enrolling(BaseModel):
     """
 
     model_config = _FROZEN
-    registrations: Sourced[Annotated[float, Field(ge=1)]]
+    registrations: Sourced[Annotated[float, Field(ge=1, le=1_000)]]
     most: Sourced[Annotated[int, Field(ge=1, le=1_000)]]
     same_category: Sourced[Share]
-    wait_days: Sourced[Positive]
-    hours: Sourced[Annotated[tuple[Positive, ...], Field(min_length=24, max_length=24)]]
+    wait_days: Sourced[Days]
+    hours: Sourced[Annotated[tuple[_OfTheDay, ...], Field(min_length=24, max_length=24)]]
     left: Sourced[Share]
     looked_before: Sourced[Share]
     registered_early: Sourced[Share]
@@ -214,15 +236,15 @@ class Activity(BaseModel):
     """
 
     model_config = _FROZEN
-    entry_days: Sourced[Positive]
+    entry_days: Sourced[Days]
     viewed_next_day: Sourced[Share]
     explored_next_day: Sourced[Share]
     certified_next_day: Sourced[Share]
     gap_exponent: Sourced[Annotated[float, Field(gt=1, le=10)]]
     longest_gap_days: Sourced[Annotated[int, Field(ge=1, le=1_000)]]
     session_gap_exponent: Sourced[Annotated[float, Field(gt=1, le=10)]]
-    shortest_gap_minutes: Sourced[Annotated[float, Field(gt=0, le=60)]]
-    completion_minutes: Sourced[Positive]
+    shortest_gap_minutes: Sourced[Annotated[float, Field(ge=0.01, le=60)]]
+    completion_minutes: Sourced[Annotated[float, Field(gt=0, le=100_000)]]
 
 
 class Grading(BaseModel):
@@ -264,8 +286,8 @@ class Forum(BaseModel):
 
     model_config = _FROZEN
     posting: Sourced[Share]
-    median_posts: Sourced[Annotated[float, Field(ge=1)]]
-    mean_posts: Sourced[Annotated[float, Field(ge=1)]]
+    median_posts: Sourced[Annotated[float, Field(ge=1, le=10_000)]]
+    mean_posts: Sourced[Annotated[float, Field(ge=1, le=10_000)]]
     most_posts: Sourced[Count]
     questions: Sourced[Share]
 
@@ -325,7 +347,7 @@ class CourseraPreset(BaseModel):
 
     model_config = _FROZEN
     shape: Literal["coursera"]
-    ids: Sourced[Literal["linked", "isolated"]]
+    ids: Sourced[Ids]
     people: People
     courses: Courses
     enrolling: Enrolling

@@ -64,19 +64,24 @@ ListedShares: TypeAlias = Annotated[
 ]
 Results: TypeAlias = Annotated[tuple[Share, Share, Share, Share], AfterValidator(_adding_up)]
 """Shares in the order of `RESULTS`."""
+Number: TypeAlias = Annotated[float, Field(ge=-10_000, le=10_000)]
+"""Days and scores: none is larger on either side."""
 Quantiles: TypeAlias = Annotated[
-    tuple[tuple[Share, float], ...], Field(min_length=2), AfterValidator(_rising)
+    tuple[tuple[Share, Number], ...], Field(min_length=2), AfterValidator(_rising)
 ]
 """(share, value below which that share lies); linear between, from share 0 to 1."""
-Positive: TypeAlias = Annotated[float, Field(gt=0)]
-MeanAndSpread: TypeAlias = tuple[float, Annotated[float, Field(ge=0)]]
+MeanAndSpread: TypeAlias = tuple[Number, Annotated[float, Field(ge=0, le=10_000)]]
+LogSpread: TypeAlias = Annotated[float, Field(ge=0, le=10)]
+"""Of logarithms."""
+NotAll: TypeAlias = Annotated[float, Field(ge=0, le=0.999)]
+"""A share of which others are left."""
 
 
 class Run(BaseModel):
     """A presentation: its weight among presentations, and its length in days."""
 
     model_config = _FROZEN
-    weight: Positive
+    weight: Annotated[float, Field(gt=0, le=1e9)]
     days: Annotated[int, Field(ge=30, le=1_000)]
 
 
@@ -116,19 +121,19 @@ class Clicks(BaseModel):
     """
 
     model_config = _FROZEN
-    none: Share
-    near_zero: Share
-    median: Positive
-    spread: Positive
+    none: NotAll
+    near_zero: NotAll
+    median: Annotated[float, Field(gt=0, le=1e6)]
+    spread: LogSpread
 
 
 class ActiveDays(BaseModel):
     """Days with a click: log days = intercept + slope log clicks, with normal deviations."""
 
     model_config = _FROZEN
-    intercept: float
-    slope: Positive
-    spread: Annotated[float, Field(ge=0)]
+    intercept: Annotated[float, Field(ge=-10, le=10)]
+    slope: Annotated[float, Field(gt=0, le=10)]
+    spread: LogSpread
 
 
 class Activity(BaseModel):
@@ -196,7 +201,13 @@ class OuladPreset(BaseModel):
     again: Sourced[Share]
     side_by_side: Sourced[Share]
     attempts: Sourced[ListedShares]
-    studied_credits: Sourced[Annotated[Mapping[int, Share], Field(min_length=1)]]
+    studied_credits: Sourced[
+        Annotated[
+            Mapping[Annotated[int, Field(ge=0, le=10_000)], Share],
+            Field(min_length=1),
+            AfterValidator(_all_adding_up),
+        ]
+    ]
     region: Sourced[Shares]
     imd_band: Sourced[Mapping[str, Annotated[ListedShares, Field(min_length=10, max_length=10)]]]
     imd_missing: Sourced[Mapping[str, Share]]
@@ -212,8 +223,8 @@ class OuladPreset(BaseModel):
     first_active: Sourced[Quantiles]
     last_active: Sourced[Mapping[Literal["Distinction", "Pass", "Fail"], Quantiles]]
     clicks: Sourced[ClicksByResult]
-    near_zero: Sourced[Annotated[int, Field(ge=1)]]
-    most_clicks: Sourced[Annotated[int, Field(ge=100)]]
+    near_zero: Sourced[Annotated[int, Field(ge=1, le=1_000_000)]]
+    most_clicks: Sourced[Annotated[int, Field(ge=100, le=1_000_000)]]
     staying: Sourced[Share]
     active_days: Sourced[ActiveDays]
     sites_a_day: Sourced[Annotated[float, Field(ge=1, le=20)]]
@@ -251,4 +262,20 @@ class OuladPreset(BaseModel):
         ):
             if set(found) != expected:
                 raise ValueError(f"{name}: values for {', '.join(sorted(expected))} were expected")
+        return self
+
+    @model_validator(mode="after")
+    def _results_by_known_values(self) -> Self:
+        degrees = self.highest_education.value.values()
+        attempts = 10 + len(self.attempts.value)
+        known: dict[Explained, set[str]] = {
+            "highest_education": {degree for shares in degrees for degree in shares},
+            "imd_band": {*BANDS, MISSING},
+            "age_band": set(self.age_band.value),
+            "disability": {"N", "Y"},
+            "num_of_prev_attempts": {str(number) for number in range(attempts)},
+        }
+        for column, by_value in self.results_by.value.items():
+            if unknown := sorted(set(by_value) - known[column]):
+                raise ValueError(f"results_by: {column} is never {unknown[0]!r}")
         return self

@@ -1,10 +1,13 @@
 """A parameter of a synthetic world, and where it comes from."""
 
-from typing import Annotated, Generic, TypeVar
+from typing import Annotated, Final, Generic, TypeVar
 
 from pydantic import BaseModel, ConfigDict, Field
 
 T = TypeVar("T")
+
+_SHORTEST: Final = 8
+"""Letters of a source: `x` and `todo` name none."""
 
 
 class Sourced(BaseModel, Generic[T]):
@@ -17,4 +20,4 @@ class Sourced(BaseModel, Generic[T]):
 
     model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
     value: T
-    source: Annotated[str, Field(min_length=1)]
+    source: Annotated[str, Field(min_length=_SHORTEST)]

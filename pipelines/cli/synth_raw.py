@@ -12,6 +12,7 @@ from pipelines.cli.options import json_option
 if TYPE_CHECKING:  # heavy: `--help` answers at once
     from pipelines.synthetic import Made
     from pipelines.worlds.destinations import Destination
+    from synth.coursera_preset import Ids
     from synth.presets import Preset
 
 _ZIP: Final = "coursera-zip"
@@ -49,7 +50,7 @@ Examples:
     metavar="N",
     default=12,
     show_default=True,
-    help="How many.",
+    help="How many: some thousands, for their catalogue lies in memory as a whole.",
 )
 @click.option(
     "--seed",
@@ -58,6 +59,12 @@ Examples:
     default=0,
     show_default=True,
     help="The same seed gives the same world.",
+)
+@click.option(
+    "--ids",
+    type=click.Choice(["linked", "isolated"]),
+    help="A learner has one id everywhere, or one in each domain, with bridge tables; in the shape "
+    "of Coursera's export. [default: the preset's]",
 )
 @click.option(
     "--out",
@@ -99,6 +106,7 @@ def raw(
     learners: int,
     courses: int,
     seed: int,
+    ids: "Ids | None",
     out: Path | None,
     fmt: str | None,
     url: str | None,
@@ -113,15 +121,20 @@ def raw(
     """
     # Heavy imports on use: `--help` answers at once.
     from pipelines.synthetic import Order, make_raw  # noqa: PLC0415
+    from synth.presets import most_courses  # noqa: PLC0415
 
     to = _destination(out, fmt, url)
-    preset = _preset(preset_name)
+    preset = _preset(preset_name, ids)
+    most = most_courses(preset)
+    if courses > most:
+        wrong = f"at most {most:,} with this preset, as the catalogue lies in memory"
+        raise click.BadParameter(wrong, param_hint="--courses")
     if trapped and rights_file is None:
         raise click.UsageError("--traps: what comes of them depends on rights; add --rights-csv")
     if trapped and (preset.shape != "coursera" or preset.ids.value != "linked"):
         raise click.UsageError(
             "--traps: planted in the shape of Coursera's export with linked ids alone; choose "
-            "another --preset"
+            "another --preset, or --ids linked"
         )
     order = Order(preset, learners, courses, seed, trapped)
     made = make_raw(order, to, rights_file=rights_file, progress=show_progress)
@@ -138,10 +151,25 @@ def _destination(out: Path | None, fmt: str | None, url: str | None) -> "Destina
     assert out is not None
     if fmt == _ZIP and out.suffix.lower() != ".zip":
         raise click.BadParameter("a zip: name a file that ends in .zip", param_hint="--out")
+    if fmt != _ZIP and out.suffix.lower() == ".zip":
+        wrong = f"a folder: leave out .zip, or add --format {_ZIP}"
+        raise click.BadParameter(wrong, param_hint="--out")
     return Files(out, fmt or "parquet")
 
 
-def _preset(name: str) -> "Preset":
+def _preset(name: str, ids: "Ids | None") -> "Preset":
+    preset = _read(name)
+    if ids is None:
+        return preset
+    from synth.coursera_preset import CourseraPreset  # noqa: PLC0415
+    from synth.presets import with_ids  # noqa: PLC0415
+
+    if not isinstance(preset, CourseraPreset):
+        raise click.UsageError("--ids: in the shape of Coursera's export alone; leave it out")
+    return with_ids(preset, ids)
+
+
+def _read(name: str) -> "Preset":
     from pipelines.synthetic import read_preset  # noqa: PLC0415
 
     try:

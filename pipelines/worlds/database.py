@@ -4,9 +4,12 @@ PostgreSQL takes them by COPY where its driver is psycopg; any other database ta
 One that commits each CREATE TABLE by itself, such as MySQL, keeps empty tables of a failed writing.
 """
 
+import errno
+import sqlite3
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from functools import partial
+from pathlib import Path
 from typing import Any, Final
 
 import polars as pl
@@ -19,6 +22,15 @@ from synth.parts import Part
 
 _BATCH: Final = 20_000
 _TIMES: Final = "%Y-%m-%d %H:%M:%S%.f"
+_ADVICE: Final = "; check that the database is there, and that the account may make tables in it"
+_OUTSIDE: Final = {
+    sqlite3.SQLITE_BUSY,
+    sqlite3.SQLITE_READONLY,
+    sqlite3.SQLITE_IOERR,
+    sqlite3.SQLITE_FULL,
+    sqlite3.SQLITE_CANTOPEN,
+    sqlite3.SQLITE_NOTADB,
+}
 
 _TYPES: Final[Mapping[type[pl.DataType], type[sa.types.TypeEngine[Any]]]] = {
     pl.String: sa.Text,
@@ -36,7 +48,7 @@ _TYPES: Final[Mapping[type[pl.DataType], type[sa.types.TypeEngine[Any]]]] = {
 
 
 @contextmanager
-def database(address: str | sa.URL) -> Iterator[Sink]:
+def database(address: str) -> Iterator[Sink]:
     """New tables of a database, there for others once all is written.
 
     Args:
@@ -48,9 +60,35 @@ def database(address: str | sa.URL) -> Iterator[Sink]:
     """
     url, where = _url(address)
     engine = _engine(url, where)
+    try:
+        with _tables(url, engine, where) as write:
+            yield write
+    except (SQLAlchemyError, engine.dialect.loaded_dbapi.Error) as error:
+        advice = "" if _is_sqlite(url) else _ADVICE
+        raise OutputError(f"{where}: can't be written ({_reason(error)}){advice}") from None
+
+
+@contextmanager
+def database_file(file: Path) -> Iterator[Sink]:
+    """Tables of a SQLite database in a new file, which whoever lends the place has a name for.
+
+    Raises:
+        OSError: it can't be written.
+    """
+    url = sa.URL.create("sqlite", database=str(file))
+    engine = _engine(url, str(file))
+    try:
+        with _tables(url, engine, str(file)) as write:
+            yield write
+    except (SQLAlchemyError, sqlite3.Error) as error:
+        raise OSError(errno.EIO, _reason(error)) from None
+
+
+@contextmanager
+def _tables(url: sa.URL, engine: sa.Engine, where: str) -> Iterator[Sink]:
     insert = _copy if _copies(url) else partial(_insert, times_as_text=_is_sqlite(url))
     tables: dict[str, sa.Table] = {}
-    with _translated(where, engine), engine.begin() as connection:
+    with engine.begin() as connection:
 
         def write(part: Part) -> None:
             new = {name: rows for name, rows in part.items() if name not in tables}
@@ -70,7 +108,17 @@ def shown(address: str) -> str:
     return _url(address)[1]
 
 
-def _url(address: str | sa.URL) -> tuple[sa.URL, str]:
+def file_of(address: str) -> Path | None:
+    """The file of a SQLite database; None for any other.
+
+    Raises:
+        OutputError: it is no URL.
+    """
+    url, _ = _url(address)
+    return Path(str(url.database)) if _is_sqlite(url) else None
+
+
+def _url(address: str) -> tuple[sa.URL, str]:
     try:
         url = sa.make_url(address)
     except (ArgumentError, ValueError):
@@ -79,7 +127,13 @@ def _url(address: str | sa.URL) -> tuple[sa.URL, str]:
         ) from None
     if url.drivername == "postgresql":
         url = url.set(drivername="postgresql+psycopg")
+    if address.count("@") > 1 and not _is_sqlite(url):
+        # Where the password ends is anyone's guess: what we took for the host may be of it.
+        raise OutputError("--url: more than one @; write all but the one before the host as %40")
     where = url.set(query={}).render_as_string(hide_password=True)
+    if _is_sqlite(url) and url.query:
+        # One of them may mean that there is no file, or another one.
+        raise OutputError(f"{where}: SQLite takes no options; leave out what follows the ?")
     if _is_sqlite(url) and url.database in {None, "", ":memory:"}:
         raise OutputError(f"{where}: a database in memory is gone at once; name a file")
     return url, where
@@ -162,15 +216,9 @@ def _insert(
             connection.execute(into, batch.to_dicts())
 
 
-@contextmanager
-def _translated(where: str, engine: sa.Engine) -> Iterator[None]:
-    driver = engine.dialect.loaded_dbapi.Error
-    try:
-        yield
-    except (SQLAlchemyError, driver) as error:
-        # The driver's own words may run over lines, and hold what the URL holds.
-        kind = type(getattr(error, "orig", None) or error).__name__
-        raise OutputError(
-            f"{where}: can't be written ({kind}); check that the database is there, and that the "
-            "account may make tables in it"
-        ) from None
+def _reason(error: Exception) -> str:
+    """What went wrong: not in the driver's words, which may run over lines and hold passwords."""
+    cause = getattr(error, "orig", None) or error
+    code = getattr(cause, "sqlite_errorcode", None)
+    # But those of SQLite for a cause outside of it are few, and hold nothing.
+    return str(cause) if code is not None and code & 0xFF in _OUTSIDE else type(cause).__name__

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final, TypeAlias
 
-from pipelines.worlds.database import database, shown
+from pipelines.worlds.database import database, file_of, shown
 from pipelines.worlds.delimited import coursera_zip, csv_folder
 from pipelines.worlds.places import Sink, appearing, translated
 from pipelines.worlds.tables import DATABASE_FILE, parquet_folder, sqlite_folder
@@ -45,10 +45,23 @@ class Files:
         Raises:
             OutputError: something is there already, or it can't be written.
         """
-        with appearing(self.path) as place, FORMATS[self.fmt](place) as write:
+        with appearing(self.path) as (place,), self.written(place) as write:
+            yield write
+
+    @contextmanager
+    def written(self, place: Path) -> Iterator[Sink]:
+        """Write it, part by part, where it is lent a place; it is whole once this ends.
+
+        Args:
+            place: of `appearing`.
+
+        Raises:
+            OutputError: it can't be written.
+        """
+        with translated(self.path), FORMATS[self.fmt](place) as write:
 
             def written(part: Part) -> None:
-                # Here, and not where this is opened: files opened since would take it for theirs.
+                # Here, too: files opened since would take it for theirs.
                 with translated(self.path):
                     write(part)
 
@@ -73,6 +86,15 @@ class Database:
             OutputError: it is no URL.
         """
         return shown(self.url)
+
+    @property
+    def file(self) -> Path | None:
+        """The file that holds it, where it is a database of one file.
+
+        Raises:
+            OutputError: it is no URL.
+        """
+        return file_of(self.url)
 
     def opened(self) -> AbstractContextManager[Sink]:
         """Write it, part by part; it is there once all is written.

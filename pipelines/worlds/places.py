@@ -2,8 +2,9 @@
 
 import os
 import tempfile
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import ExitStack, contextmanager
+from itertools import permutations
 from pathlib import Path
 from typing import TypeAlias
 
@@ -16,35 +17,47 @@ Sink: TypeAlias = Callable[[Part], None]
 
 
 @contextmanager
-def appearing(to: Path) -> Iterator[Path]:
-    """Lend a place to write to, whose content lies at `to` when all went well.
+def appearing(*targets: Path) -> Iterator[tuple[Path, ...]]:
+    """Lend places to write to, whose content lies at the targets when all went well.
 
-    It lies in a hidden folder beside `to`, so that one rename suffices: whoever finds something at
-    `to` finds all of it. A failure leaves nothing, a kill the hidden folder at most.
+    Each lies in a hidden folder beside its target, so that one rename suffices: whoever finds
+    something there finds all of it. The renames follow each other once everything is on the disk.
+    A failure leaves nothing, a kill the hidden folders at most.
 
     Args:
-        to: a file or a folder that is not there yet; or, for a folder, an empty one, which is
-            replaced: not the one that we are in.
+        targets: files or folders that are not there yet, in the order in which they appear; or,
+            for a folder, an empty one, which is replaced: not the one that we are in.
 
     Yields:
-        A path at which to make the file or folder.
+        Paths at which to make the files or folders.
 
     Raises:
         OutputError: something is there already, or it can't be written.
     """
-    to = to.absolute()
-    with translated(to):
-        _refuse_taken(to)
-        to.parent.mkdir(parents=True, exist_ok=True)
-        with tempfile.TemporaryDirectory(prefix=".kohort-", dir=to.parent) as hidden:
-            place = Path(hidden, to.name)
-            yield place
-            if place.is_dir():
-                sync(place)
-            else:
-                sync_one(place)
-            _refuse_taken(to)  # somebody may have been quicker
-            place.rename(to)
+    targets = tuple(to.absolute() for to in targets)
+    with ExitStack() as hidden:
+        places = tuple(hidden.enter_context(_hidden(to)) for to in targets)
+        yield places
+        for place, to in zip(places, targets, strict=True):
+            with translated(to):
+                (sync if place.is_dir() else sync_one)(place)
+                _refuse_taken(to)  # somebody may have been quicker
+        _rename(places, targets)
+
+
+def refuse_overlap(targets: Sequence[Path]) -> None:
+    """Refuse targets of which one would lie where another one does, or within it.
+
+    Raises:
+        OutputError: so it is, whichever links lead there.
+    """
+    real = [Path(os.path.realpath(to)) for to in targets]
+    for inner, outer in permutations(range(len(real)), 2):
+        if real[inner].is_relative_to(real[outer]):
+            kind = "the same place as" if real[inner] == real[outer] else "within"
+            raise OutputError(
+                f"{targets[inner]}: {kind} {targets[outer]}, which is written too; choose another"
+            )
 
 
 @contextmanager
@@ -58,6 +71,28 @@ def translated(to: Path) -> Iterator[None]:
         yield
     except OSError as error:
         raise OutputError(f"{to}: can't be written ({told(error)})") from None
+
+
+@contextmanager
+def _hidden(to: Path) -> Iterator[Path]:
+    """A place for `to` in a hidden folder beside it, which is gone afterwards."""
+    with ExitStack() as folder:
+        with translated(to):
+            _refuse_taken(to)
+            to.parent.mkdir(parents=True, exist_ok=True)
+            made = tempfile.TemporaryDirectory(prefix=".kohort-", dir=to.parent)
+            hidden = folder.enter_context(made)
+        yield Path(hidden, to.name)
+
+
+def _rename(places: Sequence[Path], targets: Sequence[Path]) -> None:
+    """Let everything appear, or nothing."""
+    with ExitStack() as back:
+        for place, to in zip(places, targets, strict=True):
+            with translated(to):
+                place.rename(to)
+            back.callback(to.rename, place)
+        back.pop_all()
 
 
 def _refuse_taken(to: Path) -> None:

@@ -6,9 +6,8 @@ from pathlib import Path
 from typing import Final
 
 import pyarrow.parquet as pq
-from sqlalchemy import URL
 
-from pipelines.worlds.database import database
+from pipelines.worlds.database import database_file
 from pipelines.worlds.places import Sink
 from synth.parts import Part
 
@@ -39,5 +38,5 @@ def parquet_folder(folder: Path) -> Iterator[Sink]:
 def sqlite_folder(folder: Path) -> Iterator[Sink]:
     """A new folder with one SQLite database."""
     folder.mkdir()
-    with database(URL.create("sqlite", database=str(folder / DATABASE_FILE))) as write:
+    with database_file(folder / DATABASE_FILE) as write:
         yield write

@@ -204,7 +204,7 @@ def test_rows_of_clicks(world):
 
 def test_more_sites_a_day_more_rows():
     """The same active days, about three rows each, and still a click in each row."""
-    many = PRESET.model_copy(update={"sites_a_day": Sourced[float](value=3, source="a test")})
+    many = PRESET.model_copy(update={"sites_a_day": Sourced[float](value=3, source="this test")})
     three = gathered(oulad_parts(many, learners=300, courses=7, seed=1))["studentVle"]
     one = gathered(oulad_parts(PRESET, learners=300, courses=7, seed=1))["studentVle"]
     days = three.select(*KEY, "date").unique(maintain_order=True)
