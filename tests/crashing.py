@@ -41,6 +41,13 @@ from pipelines.verify import verify_package
 from tests.smallworld import consent, make_world, raw_id, run
 
 DATABASES = ("sqlite", "postgresql")
+DIVIDED = ("wait", "record", "keep the key", "publish", "hand over to the steward")
+"""Steps of a build that a commit, or taking the lock, lies between: all that a database sees of it.
+
+What lies between two of them differs only in files, which are the same on either database.
+"""
+assert set(DIVIDED) <= set(pipelines.build.STEPS)
+
 LONGEST = 60
 """Seconds that a process may take; none does, unless it waits for ever."""
 

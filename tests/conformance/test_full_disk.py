@@ -1,4 +1,8 @@
-"""A disk that fills up in the middle of a build: one line, nothing raw left, all well later."""
+"""A disk that fills up in the middle of a build: one line, nothing raw left, all well later.
+
+A PostgreSQL server has a disk of its own, so with it fewer moments are tried; with
+KOHORT_EVERY_MOMENT=1 the same.
+"""
 
 import os
 import shutil
@@ -11,6 +15,7 @@ import pytest
 from pipelines.build import STEPS
 from tests.crashing import (
     DATABASES,
+    DIVIDED,
     AtMoment,
     AtOnce,
     AtStep,
@@ -43,6 +48,7 @@ def ends_well(world, ended) -> None:
     assert world.states().count("served") == 1
 
 
+@pytest.mark.sampled("postgresql", step=("write", *DIVIDED))
 @pytest.mark.parametrize("step", STEPS)
 def test_no_file_grows_from_a_step_on(worlds, tmp_path, step: str):
     """Each write fails, by whatever library it is made."""
@@ -50,6 +56,7 @@ def test_no_file_grows_from_a_step_on(worlds, tmp_path, step: str):
         ends_well(world, world.build(AtStep(step, starve)).end())
 
 
+@pytest.mark.sampled("postgresql", kind=("outdated",))
 @pytest.mark.parametrize("number", [3, 10, 30, 45, 60])
 @pytest.mark.parametrize("kind", ["ready", "outdated"])
 def test_no_file_grows_from_a_moment_on(worlds, tmp_path, kind: str, number: int):
@@ -59,6 +66,7 @@ def test_no_file_grows_from_a_moment_on(worlds, tmp_path, kind: str, number: int
         ends_well(world, ended)
 
 
+@pytest.mark.sampled("postgresql", size=(2_000,))
 @pytest.mark.parametrize("size", SIZES)
 @pytest.mark.parametrize("kind", ["served", "outdated"])
 def test_no_file_grows_beyond_a_size(worlds, tmp_path, kind: str, size: int):
@@ -93,6 +101,7 @@ def fill(folder: Path) -> Path:
     return folder / "filler"
 
 
+@pytest.mark.sampled("postgresql", step=("write", "publish"))
 @pytest.mark.parametrize("step", SOME)
 def test_a_full_disk(worlds, disk, step: str):
     """The workspace, its database and the output on one disk that fills up before a step."""

@@ -1,6 +1,8 @@
 """Aggregate builds that are killed, raced and refused: drawn once, charged first, never refunded.
 
-Whatever happens, the budget on record has what was drawn, or might have been.
+Whatever happens, the budget on record has what was drawn, or might have been. Every step is tried
+on SQLite; on PostgreSQL, one of each stretch that no commit divides. With KOHORT_EVERY_MOMENT=1
+every step is tried on both.
 """
 
 import json
@@ -20,6 +22,7 @@ from pipelines.verify import verify_package
 from pipelines.verify.outcome import Check
 from tests.crashing import (
     DATABASES,
+    DIVIDED,
     WITHDRAWN,
     AtMoment,
     AtOnce,
@@ -54,6 +57,9 @@ ENDS = {
     **dict.fromkeys(("keep a copy", "publish"), COMMITTED),
 }
 """The step before which a build is killed -> what becomes of its charge; the others publish."""
+
+DIVIDED_BY_CHARGES = (SINCE, "count", "draw noise", "commit the charge", "keep a copy")
+"""The steps of an aggregate that a commit of the ledger lies between."""
 
 COMMITS = [NOTHING, REFUNDED, LOST, LOST, COMMITTED]
 """The same of a build that dies with a commit on its lips: to charge, read, record, commit the
@@ -148,6 +154,7 @@ def gives_again(world: World) -> None:
     assert statement(world) == before
 
 
+@pytest.mark.sampled("postgresql", step=(*DIVIDED, *DIVIDED_BY_CHARGES))
 @pytest.mark.parametrize("step", STEPS)
 def test_killed_before_each_step(worlds, tmp_path, step: str):
     """Before it reads it costs nothing, then all; what is published is given out by the next."""

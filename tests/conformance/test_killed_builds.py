@@ -1,10 +1,15 @@
-"""A build that is killed leaves no release or a whole one, and the next build proceeds."""
+"""A build that is killed leaves no release or a whole one, and the next build proceeds.
+
+Every step is tried on SQLite; on PostgreSQL, one of each stretch that no commit divides. With
+KOHORT_EVERY_MOMENT=1 every step is tried on both.
+"""
 
 import pytest
 
 from pipelines.build import STEPS
 from tests.crashing import (
     DATABASES,
+    DIVIDED,
     AtMoment,
     AtStep,
     Child,
@@ -44,6 +49,7 @@ def moments(worlds, tmp_path_factory):
     return found
 
 
+@pytest.mark.sampled("postgresql", step=DIVIDED)
 @pytest.mark.parametrize("step", STEPS)
 def test_killed_before_each_step(worlds, tmp_path, step: str):
     """There is no release before it is published, and a whole one after."""
@@ -53,6 +59,7 @@ def test_killed_before_each_step(worlds, tmp_path, step: str):
         assert build_next(world)["again"] is (step in AFTER)
 
 
+@pytest.mark.sampled("postgresql", kind=("outdated", "linked"))
 @pytest.mark.parametrize("part", range(PARTS))
 @pytest.mark.parametrize("kind", KINDS)
 def test_killed_between_steps(worlds, moments, tmp_path, kind: str, part: int):
@@ -67,6 +74,7 @@ def test_killed_between_steps(worlds, moments, tmp_path, kind: str, part: int):
         assert world.states().count("served") == 1
 
 
+@pytest.mark.sampled("postgresql", step=("keep who permits it", "hand over"))
 @pytest.mark.parametrize("step", AGAIN)
 def test_killed_while_giving_out_again(worlds, tmp_path, step: str):
     """The recorded release stays what it is, and is given out by the next build."""

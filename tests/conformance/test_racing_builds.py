@@ -1,4 +1,8 @@
-"""Two who act at the same moment: one after the other, whoever is first, and no promise broken."""
+"""Two who act at the same moment: one after the other, whoever is first, and no promise broken.
+
+Every step is tried on SQLite, and those that a commit or the lock divides on PostgreSQL, too. With
+KOHORT_EVERY_MOMENT=1 every step is tried on both.
+"""
 
 import shutil
 
@@ -10,6 +14,7 @@ from pipelines.governance.rights import learner_digest
 from pipelines.keys import registry_key
 from tests.crashing import (
     DATABASES,
+    DIVIDED,
     AtCommit,
     AtOnce,
     AtStep,
@@ -88,6 +93,7 @@ def test_the_same_request_while_one_is_held_up(worlds, tmp_path, step: str):
         assert_tidy(world)
 
 
+@pytest.mark.sampled("postgresql", step=DIVIDED)
 @pytest.mark.parametrize("step", SOME)
 def test_nobody_cleans_up_after_the_living(worlds, tmp_path, step: str):
     """`recover` beside a build that is held up does not wait for it, and takes nothing from it."""
@@ -207,6 +213,7 @@ def released(world: World, one: ReleaseStatus) -> Released:
     return Released(one.k, one.m, one.project, one.item is not None, shown)
 
 
+@pytest.mark.sampled("postgresql", step=("keep who permits it", *DIVIDED))
 @pytest.mark.parametrize(
     ("words", "step"),
     [(ERASED, step) for step in STEPS] + [(WITHDRAWN, step) for step in SOME],
