@@ -1,7 +1,6 @@
-"""A pytest plugin: synthetic learners for the tests of whoever uses kohort.
+"""Synthetic learners for the tests of whoever uses kohort: what the fixtures of `kohort_pytest` do.
 
-pytest loads this file in every project that has kohort installed, whether or not its tests ask for
-these fixtures: so it imports next to nothing, and no fixture is used without being asked for.
+Whatever is heavy is imported where it is used.
 """
 
 import contextlib
@@ -12,8 +11,6 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Final, Protocol
-
-import pytest
 
 if TYPE_CHECKING:  # heavy: imported where a fixture is used
     import polars as pl
@@ -110,15 +107,8 @@ class NewWorkspace(Protocol):
         """Make a workspace on a world of its own; the arguments are those of that world."""
 
 
-@pytest.fixture
-def synthetic_learners() -> SyntheticLearners:
-    """A function that makes the raw tables of synthetic learners, as polars frames."""
-    return _tables
-
-
-@pytest.fixture
-def synthetic_workspace(tmp_path: Path) -> NewWorkspace:
-    """A function that makes a workspace on synthetic learners, in `tmp_path`."""
+def workspaces_in(tmp_path: Path) -> NewWorkspace:
+    """A function that makes workspaces on synthetic learners, in folders of this one."""
     numbers = itertools.count(1)
 
     def new(
@@ -130,9 +120,10 @@ def synthetic_workspace(tmp_path: Path) -> NewWorkspace:
     return new
 
 
-def _tables(
+def raw_tables(
     number: int = 200, courses: int = 3, seed: int = 0, preset: str = "small"
 ) -> "dict[str, pl.DataFrame]":
+    """Make raw tables; see `SyntheticLearners`."""
     from pipelines.synthetic import read_preset  # noqa: PLC0415
     from synth.parts import gathered  # noqa: PLC0415
     from synth.presets import world_parts  # noqa: PLC0415

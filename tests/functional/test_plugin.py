@@ -1,5 +1,6 @@
 """The pytest plugin, as users' own tests see it."""
 
+import os
 import signal
 import subprocess
 import sys
@@ -9,12 +10,13 @@ from pathlib import Path
 
 import pytest
 
-from pipelines import testing
+import kohort_pytest
 from tests.docs.test_documents import blocks
 
 pytest_plugins = ["pytester"]
 
-OTHERS = {"numpy", "polars", "sqlalchemy", "click", "pydantic", "synth", "schemas", "anonymizer"}
+HEAVY = {"numpy", "polars", "sqlalchemy", "click", "pydantic"}
+OTHERS = {*HEAVY, *kohort_pytest._PACKAGES}
 
 
 EXAMPLES = {}
@@ -24,7 +26,7 @@ exec("\n".join(blocks("docs/testing.md", "python")), EXAMPLES)
 def test_pytest_finds_it():
     """It is registered under the name of kohort."""
     (found,) = entry_points(group="pytest11", name="kohort")
-    assert found.load() is testing
+    assert found.load() is kohort_pytest
 
 
 @pytest.mark.parametrize("name", [name for name in EXAMPLES if name.startswith("test_")])
@@ -44,8 +46,8 @@ def test_it_can_be_left_out(pytester):
 
 
 def test_whoever_only_has_it_installed_pays_nothing():
-    """Loading it imports none of the heavy libraries, and no room of kohort but itself."""
-    code = "import sys, pytest; before = set(sys.modules); import pipelines.testing\n"
+    """Loading it imports nothing: none of the heavy libraries, and no room of kohort."""
+    code = "import sys, pytest; before = set(sys.modules); import kohort_pytest\n"
     code += "print(*sorted(set(sys.modules) - before))"
     ran = subprocess.run(
         [sys.executable, "-c", code],
@@ -55,17 +57,67 @@ def test_whoever_only_has_it_installed_pays_nothing():
         cwd=Path(__file__).resolve().parents[2],
     )
     new = set(ran.stdout.split())
-    assert "pipelines.testing" in new
-    assert {name for name in new if name.startswith("pipelines")} == {
-        "pipelines",
-        "pipelines.testing",
-    }
+    assert "kohort_pytest" in new
     assert not {name.partition(".")[0] for name in new} & OTHERS
+
+
+CLASH = """
+from pipelines import mine
+
+
+def test_mine():
+    assert mine.VALUE == 1
+
+
+def test_learners(synthetic_learners):
+    pass
+
+
+def test_workspace(synthetic_workspace):
+    pass
+"""
+
+
+@pytest.mark.parametrize(
+    "starter", [[sys.executable, "-m", "pytest"], [Path(sys.executable).with_name("pytest")]]
+)
+def test_a_project_with_a_package_of_the_same_name(tmp_path, starter):
+    """Its own tests run; whoever asks for a fixture reads in one line what clashes."""
+    (tmp_path / "pipelines").mkdir()
+    (tmp_path / "pipelines" / "__init__.py").touch()
+    (tmp_path / "pipelines" / "mine.py").write_text("VALUE = 1\n")
+    (tmp_path / "test_mine.py").write_text(CLASH)
+    words = ["-q", "-p", "no:cacheprovider", "-p", "no:cov", "-p", "no:xdist"]
+    environment = {name: v for name, v in os.environ.items() if name != "PYTHONPATH"}
+    ran = subprocess.run(
+        [*starter, *words],
+        check=False,
+        capture_output=True,
+        text=True,
+        cwd=tmp_path,
+        env=environment,
+    )
+    assert "1 passed, 2 errors" in ran.stdout, ran.stdout + ran.stderr
+    told = f"its own package 'pipelines', but Python finds {tmp_path / 'pipelines'} under that name"
+    lines = [line for line in ran.stdout.splitlines() if told in line]
+    assert len(lines) == 2
+    assert all("rename that one" in line for line in lines)
+
+
+def test_what_is_told_to_be_kohort_s_own():
+    """Its packages lie beside the plugin; a name that nobody has is no clash."""
+    home = Path(kohort_pytest.__file__).resolve().parent
+    for name in kohort_pytest._PACKAGES:
+        assert kohort_pytest._place(name) == home / name
+    assert kohort_pytest._place("no_such_package_at_all") is None
+    assert kohort_pytest._place("this") == Path(
+        kohort_pytest.importlib.util.find_spec("this").origin
+    )
 
 
 def test_fixtures_are_for_who_asks():
     """None is used without being asked for."""
-    for fixture in (testing.synthetic_learners, testing.synthetic_workspace):
+    for fixture in (kohort_pytest.synthetic_learners, kohort_pytest.synthetic_workspace):
         assert not fixture._fixture_function_marker.autouse
 
 
