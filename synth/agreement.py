@@ -11,6 +11,9 @@ import polars as pl
 COLLECTED: Final = "collected"
 """A published figure of which only the value was kept, not the study."""
 
+READ: Final = "read so"
+"""What was published is a shape in words; the figure, or range, is how it is read here."""
+
 
 @dataclass(frozen=True, slots=True)
 class Published:
@@ -23,7 +26,7 @@ class Published:
         tolerance: how far outside a world may be, in the figure's own unit.
         source: who published it.
         share: whether it is shown as a percentage.
-        instead: where another published figure excludes this one, that other: a world follows it.
+        aside: why a world does not follow it; empty where it does.
     """
 
     name: str
@@ -32,7 +35,7 @@ class Published:
     tolerance: float
     source: str
     share: bool = False
-    instead: str = ""
+    aside: str = ""
 
     def __post_init__(self) -> None:
         """Check the range.
@@ -62,8 +65,8 @@ class Agreement:
 
     @property
     def holds(self) -> bool:
-        """Whether they agree, or another published figure was followed."""
-        return bool(self.published.instead) or self.published.agrees(self.found)
+        """Whether they agree, or the published figure is not followed."""
+        return bool(self.published.aside) or self.published.agrees(self.found)
 
 
 def share(name: str, value: float, tolerance: float, source: str) -> Published:
@@ -71,9 +74,9 @@ def share(name: str, value: float, tolerance: float, source: str) -> Published:
     return Published(name, value, value, tolerance, source, share=True)
 
 
-def excluded(name: str, value: float, source: str, *, by: str, as_share: bool) -> Published:
-    """A published figure that can't hold beside another one, which is followed instead."""
-    return Published(name, value, value, 0.0, source, share=as_share, instead=by)
+def set_aside(name: str, value: float, source: str, *, why: str, as_share: bool) -> Published:
+    """A published figure that a world does not follow, and why."""
+    return Published(name, value, value, 0.0, source, share=as_share, aside=why)
 
 
 def number(name: str, value: float, tolerance: float, source: str) -> Published:

@@ -28,7 +28,7 @@ COURSES = {"mooc": 200, "oulad": 7}
 LEARNERS = 100_000
 SEED = 1
 HEADER = ["| figure | published | tolerance | found | source |", "|---|---|---|---|---|"]
-EXCLUDED = ["| figure | published | found | source | excluded by |", "|---|---|---|---|---|"]
+ASIDE = ["| figure | published | found | source | not followed, because |", "|---|---|---|---|---|"]
 
 
 def agreements(
@@ -58,21 +58,21 @@ def told(published: Published) -> str:
 
 
 def row(published: Published, found: str) -> str:
-    """A line of the table; of the second one where another figure was followed."""
+    """A line of the table; of the second one where the figure is not followed."""
     name, value, source = published.name, told(published), published.source
-    if published.instead:
-        return f"| {name} | {value} | {found} | {source} | {published.instead} |"
+    if published.aside:
+        return f"| {name} | {value} | {found} | {source} | {published.aside} |"
     width = "" if published.tolerance == 0 else f"± {shown(published.tolerance, published)}"
     return f"| {name} | {value} | {width} | {found} | {source} |"
 
 
 def lines(found: Sequence[Agreement]) -> tuple[list[str], list[str]]:
-    """The table of what is followed, and that of what other figures exclude."""
-    tables = (list(HEADER), list(EXCLUDED))
+    """The table of what is followed, and that of what is not."""
+    tables = (list(HEADER), list(ASIDE))
     for one in found:
         mark = "" if one.holds else " **outside**"
         value = shown(one.found, one.published) + mark
-        tables[bool(one.published.instead)].append(row(one.published, value))
+        tables[bool(one.published.aside)].append(row(one.published, value))
     return tables
 
 

@@ -26,7 +26,7 @@ _GRADED: Final = (COURSES, TWIN)
 
 
 def orphans(ground: Ground) -> Trap:
-    """Learners whom the table of users does not know."""
+    """Whom the table of users does not know is in no release, but told among rows put aside."""
     course, crowd = ground.course("orphans"), ground.crowd
     known = ground.learners(ground.k)
     unknown = ground.learners(crowd, profile=False)
@@ -202,7 +202,7 @@ def several_ids(ground: Ground) -> Trap:
 
 
 def strangers(ground: Ground) -> Trap:
-    """Two learners whom a bad row of the bridge makes one: nobody knows whose the id is."""
+    """Nobody knows whose an id is that two learners have: neither of them is in a release."""
     course = ground.course("strangers")
     sound, strange = ground.learners(ground.k), ground.learners(ground.crowd)
     ground.enrol([*sound, *strange], course)

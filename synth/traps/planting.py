@@ -16,7 +16,8 @@ from synth.traps.texts import TEXTS
 from synth.world import LEARNER
 
 TRAPS: Final[tuple[Callable[[Ground], Trap], ...]] = (*PEOPLE, *PERMISSIONS, *SIZES, *TEXTS)
-"""Each plants its rows and rights, and says what must come of them."""
+"""Each plants its rows and rights, and says what must come of them: the first line of its docstring
+stands in docs/synthetic-data.md."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -102,7 +102,7 @@ def idle(ground: Ground) -> Trap:
 
 
 def rare_set(ground: Ground) -> Trap:
-    """Courses that many take, and one learner who takes them all."""
+    """A set of courses that one learner has is not shown where courses are linked."""
     courses = tuple(ground.course(f"set-{letter}") for letter in "abc")
     crowds = [ground.learners(ground.crowd) for _ in courses]
     for course, learners in zip(courses, crowds, strict=True):

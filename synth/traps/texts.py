@@ -119,7 +119,7 @@ def unknown_columns(ground: Ground) -> Trap:
 
 
 def plain_ids(ground: Ground) -> Trap:
-    """Ids of learners where none belong: in tables of staff, in names of courses, in texts.
+    """No id of a learner leaves, wherever one stands: in tables of staff, in a name, in a text.
 
     The last trap to be planted: no id of any planted learner may be anywhere.
     """

@@ -1,11 +1,16 @@
-"""docs/synthetic-data.md has every figure, as the command knows it; and worlds still keep them."""
+"""docs/synthetic-data.md has every figure and trap, as the code knows them; worlds keep figures."""
 
+import json
 import re
+from dataclasses import fields
 from pathlib import Path
 
 import pytest
 
 from synth.presets import PRESETS, named_preset
+from synth.traps import make_traps
+from synth.traps.claims import Claim
+from synth.traps.planting import TRAPS
 from tests.published_figures import COMPARED, COURSES, LEARNERS, SEED, agreements, row
 
 TEXT = (Path(__file__).resolve().parents[2] / "docs" / "synthetic-data.md").read_text()
@@ -30,7 +35,7 @@ def test_every_figure_stands_in_the_table(preset, figure):
     assert len(matches) == 1, figure.name
     text = matches[0].group(1).replace(",", "")
     found = float(text.rstrip("%")) / (100 if text.endswith("%") else 1)
-    assert figure.instead or figure.agrees(found, times=1.001)
+    assert figure.aside or figure.agrees(found, times=1.001)
 
 
 def test_the_tables_are_of_the_command_s_run():
@@ -57,5 +62,37 @@ def test_a_short_run_keeps_the_figures(preset):
     """
     for one in agreements(preset, seed=SEED, **SMALL[preset]):
         figure = one.published
-        if not figure.instead and figure.name not in LARGE_ONLY:
+        if not figure.aside and figure.name not in LARGE_ONLY:
             assert figure.agrees(one.found, times=WIDER), (figure.name, one.found)
+
+
+def test_every_trap_is_told_of():
+    """What is planted, and what must come of it, in the words of the code; and no other."""
+    planted = make_traps(seed=0).expected.traps
+    told = [
+        f"| `{trap.name}` | {trap.what} | {plants.__doc__.splitlines()[0]} |"
+        for plants, trap in zip(TRAPS, planted, strict=True)
+    ]
+    start = LINES.index("| trap | planted | what must come of it |") + 1
+    assert LINES[start : start + len(told)] == told
+    assert LINES[start + len(told)].startswith("| claim |")
+
+
+def test_every_claim_is_told_of():
+    """With its parts, in their order."""
+    told = []
+    for kind in Claim.__args__:
+        parts = ", ".join(f"`{part.name}`" for part in fields(kind) if part.name != "requests")
+        told.append(f"| `{kind.claim}` | {parts} | {kind.__doc__.splitlines()[0]} |")
+    start = LINES.index("| claim | parts | what it says |") + 1
+    assert LINES[start : start + len(told)] == told
+
+
+def test_the_format_of_what_is_expected_is_told_of():
+    """Its name, and each of its keys and requests."""
+    document = json.loads(make_traps(seed=0).expected.to_json())
+    section = TEXT.split("### What `expected.json` says")[1].split("\n## ")[0]
+    assert document["format"] in section
+    assert [name for name in (*document, *document["requests"]) if f"`{name}`" not in section] == []
+    (names,) = re.findall(r"^for name in ([a-z ]+); do$", TEXT, flags=re.MULTILINE)
+    assert set(names.split()) == document["requests"].keys()
