@@ -46,7 +46,7 @@ Examples:
 )
 @click.option(
     "--courses",
-    type=click.IntRange(1, _MOST),
+    type=click.IntRange(min=1),
     metavar="N",
     default=12,
     show_default=True,

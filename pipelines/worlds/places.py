@@ -53,10 +53,11 @@ def refuse_overlap(targets: Sequence[Path]) -> None:
     """
     real = [Path(os.path.realpath(to)) for to in targets]
     for inner, outer in permutations(range(len(real)), 2):
+        if real[inner] == real[outer]:
+            raise OutputError(f"{targets[inner]}: two files would lie there; name different ones")
         if real[inner].is_relative_to(real[outer]):
-            kind = "the same place as" if real[inner] == real[outer] else "within"
             raise OutputError(
-                f"{targets[inner]}: {kind} {targets[outer]}, which is written too; choose another"
+                f"{targets[inner]}: within {targets[outer]}, which is written too; name another"
             )
 
 

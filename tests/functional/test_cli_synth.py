@@ -15,6 +15,7 @@ from pipelines.errors import OutputError
 from pipelines.governance.database import create_registry
 from pipelines.governance.rights import import_rights
 from pipelines.people import EVERY_DUTY, Actor
+from pipelines.settings import SourceSettings, create_workspace
 from pipelines.sources import load_family, open_source, stage
 from pipelines.synthetic import write_rights, write_world
 from synth.presets import named_preset, world_parts
@@ -166,6 +167,7 @@ def test_what_does_not_fit_together_is_refused(run, tmp_path):
     isolated = text.replace('ids = { value = "linked"', 'ids = { value = "isolated"')
     assert isolated != text
     (tmp_path / "isolated.toml").write_text(isolated)
+    rights = ["--rights-csv", "r.csv"]
     for words, out in (
         ([], None),
         (["--url", "sqlite:///x.db"], "world"),
@@ -174,10 +176,58 @@ def test_what_does_not_fit_together_is_refused(run, tmp_path):
         (["--traps"], "world"),
         (["--traps", "--rights-csv", "r.csv", "--preset", "oulad"], "world"),
         (["--traps", "--rights-csv", "r.csv", "--preset", "isolated.toml"], "world"),
+        (["--traps", *rights, "--ids", "isolated"], "world"),
+        (["--ids", "isolated", "--preset", "oulad"], "world"),
         (["--learners", "0"], "world"),
+        (["--courses", "0"], "world"),
+        (["--courses", "1000000000"], "world"),
+        (["--courses", "1001", "--preset", "oulad"], "world"),
+        ([], "world.zip"),
+        (["--format", "sqlite"], "world.ZIP"),
     ):
         assert run(*words, code=2, out=out)
+    for words, out in (
+        (rights, "r.csv/"),
+        (rights, "r.csv/world"),
+        (["--rights-csv", "world/r.csv"], "world"),
+        ([*rights, "--traps"], "r.late.csv"),
+        (["--rights-csv", "world.expected.json", "--traps"], "world"),
+        ([*rights, "--url", "sqlite:///r.csv"], None),
+    ):
+        refused = run(*words, code=8, out=out)
+        assert "would lie there" in refused or ": within " in refused
     assert [path.name for path in tmp_path.iterdir()] == ["isolated.toml"]
+
+
+def test_ids_of_one_s_choice(run, tmp_path):
+    """The option goes before the preset's; traps are planted where ids are linked again."""
+    text = (files("synth") / "preset_files" / "small.toml").read_text()
+    isolated = text.replace('ids = { value = "linked"', 'ids = { value = "isolated"')
+    (tmp_path / "isolated.toml").write_text(isolated)
+    run("--ids", "isolated", out="chosen")
+    run("--preset", "isolated.toml", out="preset")
+    names = {path.name for path in (tmp_path / "chosen").iterdir()}
+    assert {"partner_user_ids.parquet", "synth_course_user_ids.parquet"} <= names
+    for name in names:
+        ours, theirs = (tmp_path / folder / name for folder in ("chosen", "preset"))
+        assert ours.read_bytes() == theirs.read_bytes()
+    linked = ["--preset", "isolated.toml", "--ids", "linked"]
+    run(*linked, "--traps", "--rights-csv", "r.csv", out="trapped")
+    run(*linked, out="linked")
+    assert not (tmp_path / "linked" / "partner_user_ids.parquet").exists()
+
+
+def test_a_source_of_mooc_is_told_of_its_clicks(run, tmp_path):
+    """Nobody declares them: one warning, and nothing else is amiss."""
+    run("--preset", "mooc")
+    source = SourceSettings(family="coursera", location=str(tmp_path / "world"))
+    create_workspace(tmp_path / "ws", local=True, sources={"world": source})
+    words = ["source", "check", "world", "--workspace", str(tmp_path / "ws")]
+    checked = CliRunner().invoke(main, words)
+    assert checked.exit_code == 0
+    warnings = [line for line in checked.output.splitlines() if line.startswith("warning")]
+    assert len(warnings) == 1
+    assert "clickstream_events" in warnings[0]
 
 
 def test_nothing_is_overwritten(run, tmp_path):

@@ -22,8 +22,9 @@ from pipelines import synthetic
 from pipelines.errors import OutputError
 from pipelines.sources import load_family, open_source, stage
 from pipelines.synthetic import Order, make_raw, write_rights, write_world
-from pipelines.worlds import database, destinations
+from pipelines.worlds import database, delimited, destinations
 from pipelines.worlds.destinations import Database, Files
+from pipelines.worlds.places import appearing
 from synth.parts import gathered
 from synth.world import make_world
 
@@ -334,6 +335,14 @@ def test_tables_that_are_there_stay(kind, tmp_path, request):
         ("postgresql://u:hunter2@h:notaport/x", "not a database URL"),
         ("sqlite://", "in memory"),
         ("sqlite:////no/such/folder/x.db", "can't be written"),
+        ("sqlite:///:memory:", "in memory"),
+        ("sqlite:///file::memory:?uri=true", "takes no options"),
+        ("sqlite:///file:x?mode=memory&cache=shared&uri=true", "takes no options"),
+        ("sqlite:///new.db?foo=bar", "takes no options"),
+        ("postgresql://u:secret@hunter2@127.0.0.1:1/db", "more than one @.* %40"),
+        ("postgresql://u:secret@hunter2/secret@127.0.0.1:1/db", "more than one @.* %40"),
+        ("postgresql://u:secret@hunter2?x@127.0.0.1:1/db", "more than one @.* %40"),
+        ("postgresql://u:%40hunter2@127.0.0.1:1/db", "can't be written"),
         ("nosuch+driver://u:hunter2@h/x", "driver is not installed"),
         ("mysql+nosuch://u:hunter2@h/x", "driver is not installed"),
         ("postgresql://u:hunter2@127.0.0.1:1/x?application_name=hunter2", "can't be written"),
@@ -415,6 +424,82 @@ def test_a_full_disk_is_told_of_its_file(tmp_path, order, monkeypatch):
     with pytest.raises(OutputError, match=r"no/rights.csv: can't be written"):
         make_raw(order, Files(tmp_path / "world", "parquet"), rights_file=rights, progress=print)
     assert {path.name for path in tmp_path.iterdir()} == {"no"}
+
+
+@pytest.fixture
+def small_disk(monkeypatch):
+    """SQLite finds no room after a few pages, as on a full disk."""
+
+    def connected(connection, _):
+        connection.isolation_level = None
+        connection.execute("PRAGMA max_page_count = 3")
+
+    monkeypatch.setattr(database, "_leave_begin_to_us", connected)
+
+
+def test_a_full_disk_under_sqlite(tmp_path, order, small_disk):
+    """The message has the name that was given, not a hidden one, and the cause."""
+    rights = tmp_path / "r.csv"
+    for to, name in (
+        (Files(tmp_path / "world", "sqlite"), f"{tmp_path / 'world'}"),
+        (Database(f"sqlite:///{tmp_path / 'new.db'}"), f"sqlite:///{tmp_path / 'new.db'}"),
+    ):
+        with pytest.raises(OutputError) as refusal:
+            make_raw(order, to, rights_file=rights, progress=print)
+        assert str(refusal.value) == f"{name}: can't be written (database or disk is full)"
+    assert {path.name for path in tmp_path.iterdir()} <= {"new.db"}
+
+
+def test_all_files_appear_at_the_end(tmp_path, order, monkeypatch):
+    """While the zip is being made, there is no rights file yet; afterwards there are both."""
+    seen = []
+
+    class Watched(zipfile.ZipFile):
+        def __init__(self, *words, **named):
+            seen.append({path.name for path in tmp_path.iterdir() if path.name[0] != "."})
+            super().__init__(*words, **named)
+
+    monkeypatch.setattr(delimited, "ZipFile", Watched)
+    to = Files(tmp_path / "world.zip", "coursera-zip")
+    make_raw(order, to, rights_file=tmp_path / "r.csv", progress=print)
+    assert seen == [set()]
+    assert {path.name for path in tmp_path.iterdir()} == {"world.zip", "r.csv"}
+
+
+def test_a_failed_commit_takes_the_rights_back(tmp_path, order, monkeypatch):
+    """The files lie there when the database commits; when it can't, they go."""
+    seen = []
+
+    @contextmanager
+    def uncommitted(_):
+        yield list
+        seen.append((tmp_path / "r.csv").exists())
+        raise OutputError("no commit")
+
+    monkeypatch.setattr(destinations, "database", uncommitted)
+    with pytest.raises(OutputError, match="no commit"):
+        make_raw(
+            order, Database("postgresql://h/x"), rights_file=tmp_path / "r.csv", progress=print
+        )
+    assert seen == [True]
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_what_has_appeared_goes_when_the_rest_can_t(tmp_path, monkeypatch):
+    """All or nothing: a last rename that fails takes the first one back."""
+    one, two = tmp_path / "one", tmp_path / "two"
+    rename = Path.rename
+
+    def refuse(self, to):
+        if Path(to).name == "two":
+            raise OSError(errno.EIO, os.strerror(errno.EIO))
+        return rename(self, to)
+
+    with pytest.raises(OutputError, match="two: can't"), appearing(one, two) as places:  # noqa: PT012
+        for place in places:
+            place.write_text("all")
+        monkeypatch.setattr(Path, "rename", refuse)
+    assert list(tmp_path.iterdir()) == []
 
 
 def test_a_whole_world_in_memory(tmp_path, learners):

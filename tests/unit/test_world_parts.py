@@ -16,7 +16,14 @@ from synth.enrolling import _pairs, registration_shares
 from synth.forum import _answered
 from synth.parts import gathered
 from synth.peers import _pairings
-from synth.presets import named_preset, parse_preset, rights_of, small_preset, world_parts
+from synth.presets import (
+    named_preset,
+    parse_preset,
+    rights_of,
+    small_preset,
+    with_ids,
+    world_parts,
+)
 from synth.world import LEARNER, make_world
 from tests.unit.test_presets import preset_text
 
@@ -41,8 +48,7 @@ def linked():
 @pytest.fixture(scope="module")
 def isolated():
     """The same people in an isolated export."""
-    text = preset_text("small").replace('value = "linked"', 'value = "isolated"')
-    return make_world(300, courses=4, seed=3, preset=parse_preset(text, subject="isolated"))
+    return make_world(300, courses=4, seed=3, preset=with_ids(small_preset(), "isolated"))
 
 
 def test_blocks(monkeypatch):
