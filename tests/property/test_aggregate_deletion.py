@@ -48,7 +48,7 @@ def faults(query, before, after) -> list[str]:
     return found
 
 
-@settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@settings(max_examples=80, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 @given(worlds(), st.data())
 def test_one_learner_moves_figures_within_the_sensitivity(world, data):
     """Cells, largest change, L1 and L2 of every measurement, whoever is removed."""

@@ -37,7 +37,7 @@ def told(query, exact) -> dict:
     return {c: value[0] for c, value in zip(cells, parts[0], strict=True) if value[0]}
 
 
-@settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@settings(max_examples=80, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 @given(worlds())
 def test_figures_are_as_defined(world):
     """Counts, sums, bins and groups of every query, cell by cell, with the same lots."""

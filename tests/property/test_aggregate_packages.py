@@ -48,7 +48,7 @@ def packed(world: World, folder: Path) -> list:
     return [check for check in found.checks if not check.ok]
 
 
-@settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@settings(max_examples=25, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 @given(worlds())
 def test_what_may_be_asked_is_built_and_holds(world):
     """Every kind of query and key, with people and with none at all."""
