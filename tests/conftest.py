@@ -10,10 +10,23 @@ import pytest
 from pipelines.kernels import drop_stale_kernels
 from tests.postgres import Server, running_server
 
+UNCOVERED = ("conformance", "docs")
+"""Folders of tests that coverage does not look at: they are of databases, processes and texts."""
+
 
 def pytest_configure() -> None:
     """Tests run the code that they see, not what was compiled of an older version."""
     drop_stale_kernels()
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Coverage, which is asked of the core and the schemas, leaves out the tests of what is around.
+
+    Looking on makes a test take up to two fifths longer.
+    """
+    for item in items:
+        if item.path.parent.name in UNCOVERED:
+            item.add_marker(pytest.mark.no_cover)
 
 
 def pytest_collection_finish() -> None:
