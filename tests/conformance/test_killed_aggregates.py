@@ -205,7 +205,7 @@ def test_killed_while_settling(worlds, tmp_path, step: str, ends: tuple[str, ...
         number, recover = 2, world.words("recover")
         while Child(recover, AtMoment(number, kill_me)).end().killed:
             assert_whole(world)
-            number += 9
+            number += 23
         assert number > 2
         assert_tidy(world)
         assert ended(world) == ends

@@ -27,7 +27,7 @@ AGAIN = ("keep who permits it", "give out", "hand over to the steward", "hand ov
 KINDS = {"ready": "record", "outdated": "record", "linked": "write"}
 """Kinds of worlds, and the step from which on moments are counted."""
 
-PARTS = 5
+PARTS = 3
 """How many moments of all are tried."""
 
 
@@ -92,5 +92,5 @@ def test_killed_while_cleaning_up(worlds, tmp_path, step: str):
         recover, number = world.words("recover"), 1
         while Child(recover, AtMoment(number, kill_me)).end().killed:
             assert_whole(world)
-            number += 3
+            number += 11
         assert build_next(world)["again"] is (step in AFTER)

@@ -82,6 +82,7 @@ def test_the_same_request_at_once(worlds, tmp_path, number: int):
         assert_tidy(world)
 
 
+@pytest.mark.sampled("postgresql", step=("wait", "publish"))
 @pytest.mark.parametrize("step", SOME)
 def test_the_same_request_while_one_is_held_up(worlds, tmp_path, step: str):
     """Wherever the first one stands, both get the one release."""
@@ -213,7 +214,7 @@ def released(world: World, one: ReleaseStatus) -> Released:
     return Released(one.k, one.m, one.project, one.item is not None, shown)
 
 
-@pytest.mark.sampled("postgresql", step=("keep who permits it", *DIVIDED))
+@pytest.mark.sampled("postgresql", step=("keep who permits it", *DIVIDED), words=(ERASED,))
 @pytest.mark.parametrize(
     ("words", "step"),
     [(ERASED, step) for step in STEPS] + [(WITHDRAWN, step) for step in SOME],
