@@ -91,15 +91,8 @@ def authorize_aggregate(
         *of_title(request),
         *of_budget(request.release.budget, policy, catalogue),
         *_of_delta(request),
+        *of_catalogue(release.catalogue, catalogue_sha256),
     ]
-    if release.catalogue != catalogue_sha256:
-        violations.append(
-            Violation(
-                "release.catalogue",
-                f"what is public of the source hashes to {catalogue_sha256} now: it was changed, "
-                "or this was mistyped; see `kohort catalog show`, and ask anew for that",
-            )
-        )
     rules = QueryRules(request, family, catalogue, policy.contributions or Contributions())
     for i, query in enumerate(release.queries):
         found = rules.broken_by(query)
@@ -165,6 +158,16 @@ def of_budget(asked: Spend, policy: Policy, catalogue: Catalogue) -> Iterator[Vi
     elif asked.kind == "rho" and budget.regime == "pure":
         yield Violation(
             "release.budget.rho", "the policy's accounts add up epsilons; ask for epsilon"
+        )
+
+
+def of_catalogue(asked: str, now: str) -> Iterator[Violation]:
+    """What is public of the source must be what the request names, both by their hashes."""
+    if asked != now:
+        yield Violation(
+            "release.catalogue",
+            f"what is public of the source hashes to {now} now: it was changed, or this was "
+            "mistyped; see `kohort catalog show`, and ask anew for that",
         )
 
 

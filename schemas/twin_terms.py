@@ -6,7 +6,7 @@ charged as that of aggregates is.
 
 from collections.abc import Iterator, Mapping
 
-from schemas.aggregates import of_budget, of_title
+from schemas.aggregates import of_budget, of_catalogue, of_title
 from schemas.catalogue import Catalogue
 from schemas.declaration import Family
 from schemas.policy import Policy
@@ -38,7 +38,6 @@ def authorize_synthetic(
         SchemaError: the request asks for what the family does not offer or the policy does not
             allow; carries *all* violations.
     """
-    release = request.release
     violations = [
         *sharing(request, policy),
         *of_title(request),
@@ -46,15 +45,8 @@ def authorize_synthetic(
         *_of_columns(request, family),
         *_of_item(request, family, catalogue),
         *_of_settings(request, family),
+        *of_catalogue(request.release.catalogue, catalogue_sha256),
     ]
-    if release.catalogue != catalogue_sha256:
-        violations.append(
-            Violation(
-                "release.catalogue",
-                f"what is public of the source hashes to {catalogue_sha256} now: it was changed, "
-                "or this was mistyped; see `kohort catalog show`, and ask anew for that",
-            )
-        )
     if violations:
         raise SchemaError("request", violations)
 
