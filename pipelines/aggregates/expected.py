@@ -58,6 +58,9 @@ def expected_errors(plan: AggregatePlan) -> tuple[ExpectedError, ...]:
 def needed_budget(plan: AggregatePlan, name: str, half_width: float) -> int:
     """The least that a query must spend for a wished-for half-width.
 
+    Quantiles keep the method that they have now: left open it depends on the budget, and the error
+    would jump where it changes.
+
     Args:
         plan: as it is.
         name: of the query.
@@ -79,11 +82,15 @@ def needed_budget(plan: AggregatePlan, name: str, half_width: float) -> int:
             "write learners into the catalogue"
         )
 
+    asked = now.asked
+    if isinstance(asked, Quantiles):
+        asked = asked.model_copy(update={"method": now.method})
+
     def holds(micro: int) -> bool:
-        terms = replace(now.terms, micro=micro)
+        terms = replace(now.terms, query=asked, micro=micro)
         try:
             again = plan_query(terms, plan.terms.kind, plan.public, subject=name)
-        except CoreError:  # too little for its draws
+        except (CoreError, RequestError):  # too little for its draws, or too many of them
             return False
         found = next(_of_query(again, plan)).half_width
         return found is not None and found <= half_width

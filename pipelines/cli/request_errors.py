@@ -34,10 +34,7 @@ def errors_object(
     """What a build would spend, whether it may, and how exact its figures would be."""
     from pipelines.aggregates.expected import expected_errors, needed_budget  # noqa: PLC0415
 
-    needed = {
-        name: {f"micro_{plan.terms.kind}": needed_budget(plan, name, width)}
-        for name, width in wishes
-    }
+    needed = {name: _needed(plan, name, needed_budget(plan, name, w)) for name, w in wishes}
     return {
         **cost_object(plan, policy, registry),
         "errors": [asdict(one) for one in expected_errors(plan)],
@@ -61,8 +58,16 @@ def errors_lines(
             yield f"{table}: {_cells(one)}"
         yield f"  {one.column}: {one.mechanism} noise, scale {_scale(one)}; {_error(one)}"
     for name, width, budget in needed:
-        yield f"wish: {name} within {width:g} needs {plan.terms.kind} {budget}"
+        method = plan.query(name).method
+        by = f' with method = "{method}"' if method else ""
+        yield f"wish: {name} within {width:g} needs {plan.terms.kind} {budget}{by}"
     yield "errors are of the noise alone: bounds, clamps and rounding are not in them"
+
+
+def _needed(plan: "AggregatePlan", name: str, micro: int) -> dict[str, Any]:
+    """What a wish costs; of quantiles by the method they have now: more budget may change it."""
+    method = plan.query(name).method
+    return {f"micro_{plan.terms.kind}": micro, **({"method": method} if method else {})}
 
 
 def cost_object(plan: "_Costly", policy: Policy, registry: "Engine") -> dict[str, Any]:
@@ -109,9 +114,10 @@ def _forecast(plan: "_Costly", policy: Policy, registry: "Engine") -> "Forecast"
 
 
 def _cells(one: "ExpectedError") -> str:
-    number = f"{one.cells:,} cells"
     if one.cells is None:
         number = f"cells whose noisy count exceeds {one.threshold:,}"
+    else:
+        number = f"{one.cells:,} cells"
     share = "" if one.expected is None else f", {one.expected:,.1f} learners each on average"
     return f"{number}{share}; a learner counts in at most {one.l0:,}"
 

@@ -162,6 +162,8 @@ def test_discovered_keys_are_those_that_are_common(tmp_path):
     path = world / "ws" / "catalogues" / "agg.toml"
     path.write_text(path.read_text().replace('code = ["x", "y", "z"]\n', ""))
     write_request(world, FOUND, budget="epsilon = 3.0\ndelta = 5e-10")
+    said = run("request", "check", str(world / "request.toml"), "--workspace", str(world / "ws"))
+    assert "found: cells whose noisy count exceeds 1" in said
     build(world)
     found = table(world, "found")
     assert {key[0] for key in found} == {"x"}
