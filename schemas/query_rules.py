@@ -68,6 +68,9 @@ class QueryRules:
         if query.view not in views:
             yield "view", f"the source has no view {query.view}; it has: {', '.join(views)}"
             return
+        if not {LEARNERS_VIEW, "enrolments"} & set(views):
+            yield "view", "only a view enrolments, or learners, says who takes part; declare one"
+            return
         for i, key in enumerate(query.by):
             yield from ((f"by.{i}", said) for said in self._of_key(query, key.column))
         if named := [key.column for key in query.by if _is_value(key.column, query)]:

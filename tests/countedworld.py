@@ -97,6 +97,7 @@ def plan_of(
     courses: Sequence[str],
     weeks: tuple[date, date] = (date(2026, 1, 5), date(2026, 1, 11)),
     learners: int | None = None,
+    declared: str = FAMILY,
 ) -> AggregatePlan:
     """The authorized plan of some queries.
 
@@ -106,8 +107,9 @@ def plan_of(
         courses: those of the catalogue; none: it does not list any.
         weeks: the first and the last day of its weeks.
         learners: how many there are in public.
+        declared: the family.
     """
-    family = parse_family(FAMILY, subject="family")
+    family = parse_family(declared, subject="family")
     catalogue = Catalogue.model_construct(  # what a catalogue refuses is tested elsewhere
         dated=date(2026, 1, 1),
         learners=learners,

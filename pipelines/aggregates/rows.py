@@ -133,6 +133,9 @@ def _events(
     """
     family, pairs = of.family, of.people.pairs
     view, found = family.views["activity"], {}
+    admitted = admit(of.tables[view.table], where=view.where, exclude={}, by=[])
+    if COURSE not in pairs.columns and not all(isinstance(key.coding, Dated) for key in keys):
+        pairs = _with_courses(pairs, admitted, family)
     on = {LEARNER: family.learner}
     if COURSE in pairs.columns:
         on[COURSE] = family.item
@@ -144,7 +147,6 @@ def _events(
             if labels is not None:
                 found[key] = labels
     known = nw.from_native(pairs.rename(on).lazy())
-    admitted = admit(of.tables[view.table], where=view.where, exclude={}, by=[])
     rows = admitted.join(known, on=list(on.values()), how="inner")
     dated = [key for key in keys if isinstance(key.coding, Dated)]
     return rows.select(
@@ -156,6 +158,13 @@ def _events(
             for name, (column, decimals) in values.items()
         ),
     ), found
+
+
+def _with_courses(pairs: pl.DataFrame, rows: Frame, family: Family) -> pl.DataFrame:
+    """Each learner with the courses of his own rows: where no view says in which he takes part."""
+    unit = {family.learner: LEARNER, family.item: COURSE}
+    seen: Any = rows.select(*unit).drop_nulls().unique().rename(unit).collect().to_native()
+    return pairs.join(seen, on=LEARNER, how="inner")
 
 
 def _period_position(key: Key, family: Family) -> nw.Expr:
