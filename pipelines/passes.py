@@ -124,16 +124,24 @@ _LARGEST_VALUE: Final = 10**12
 beyond is far outside of any bounds that may be asked for."""
 
 
-def in_units(column: str, decimals: int) -> nw.Expr:
+_TO_BIN: Final = 3
+"""Decimals of a unit that a value has before it is cut: 0.1 + 0.7 is 0.8, and 0.6 no 1."""
+
+
+def in_units(column: str, decimals: int, *, cut: bool = False) -> nw.Expr:
     """A number as whole units of its last decimal; null where it is unknown, NaN or infinite.
 
     Args:
         column: of numbers.
         decimals: that are kept.
+        cut: whether to the unit at or below it, as bins need: a value below an edge stays below;
+            else to the nearest.
     """
     number = nw.col(column).cast(nw.Float64)
     known = nw.when(number.is_finite()).then(number * 10**decimals)
-    return known.clip(-_LARGEST_VALUE, _LARGEST_VALUE).round(0).cast(nw.Int64)
+    within = known.clip(-_LARGEST_VALUE, _LARGEST_VALUE)
+    units = within.round(_TO_BIN).floor() if cut else within.round(0)
+    return units.cast(nw.Int64)
 
 
 def period_number(column: str, period: str, *, relative: bool) -> nw.Expr:

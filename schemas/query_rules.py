@@ -1,8 +1,10 @@
 """What a query of an aggregate request may not ask, by declaration, catalogue and policy alone."""
 
+import math
 import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from decimal import Decimal
 from typing import Final
 
 from schemas.catalogue import Catalogue
@@ -164,9 +166,14 @@ class QueryRules:
             said = "say between which bounds values are clamped, or have [contributions] do it"
             yield "bounds", said
             return
-        low, high = (round(bound * 10**query.decimals) for bound in bounds)
-        if max(abs(low), abs(high), high - low) > MOST_UNITS or low == high:
-            yield "bounds", f"1 to {MOST_UNITS:,} steps of the last decimal were expected"
+        low, high = (Decimal(repr(bound)).scaleb(query.decimals) for bound in bounds)
+        if max(abs(low), abs(high), high - low) > MOST_UNITS:
+            yield "bounds", f"at most {MOST_UNITS:,} steps of the last decimal were expected"
+        elif low != int(low) or high != int(high):
+            wider = (Decimal(n).scaleb(-query.decimals) for n in (math.floor(low), math.ceil(high)))
+            told = ", ".join(f"{bound.normalize():f}" for bound in wider)
+            said = f"with decimals = {query.decimals} take [{told}], or more decimals (6 at most)"
+            yield "bounds", said
 
     def _of_margin(self, query: Query) -> Iterator[str]:
         """What is wrong with the query that this one is the margin of."""

@@ -1,7 +1,9 @@
 """The exact figures of every query: bounded, whole numbers, and never to leave but with noise."""
 
+import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from decimal import Decimal
 from typing import Final, Protocol
 
 import numpy as np
@@ -14,11 +16,11 @@ from anonymizer.dp.quantiles import nearest
 from pipelines.aggregates.grid import Grid, Key
 from pipelines.aggregates.people import NUMBER, People, people_of
 from pipelines.aggregates.plan import AggregatePlan, PlannedQuery
-from pipelines.aggregates.rows import Counted, added_up, key_name, value_name
+from pipelines.aggregates.rows import Counted, added_up, key_name
 from pipelines.passes import ROWS
 from pipelines.sources.quarantine import Quarantine
 from pipelines.views import conform
-from schemas.queries import LEAVE_OUT, Events, Histogram, Mean, Quantiles, Sum
+from schemas.queries import LEAVE_OUT, Events, Histogram, Mean, Sum
 
 _PRIORITY: Final = np.dtype(np.uint64)
 _DRAWN_AT_ONCE: Final = 1 << 22
@@ -97,7 +99,7 @@ def exact_figures(
     found: dict[str, Exact] = {}
     for together in plan.passes():
         first = together[0]
-        values = dict(named for query in together for named in query.values())
+        values = dict.fromkeys(q.value for q in together if q.value is not None)
         frame, labels = added_up(first.asked.view, first.row_keys, values, of)
         for query in together:
             found[query.name] = _figures(query, frame, labels, people, lots)
@@ -153,20 +155,21 @@ def _units(
 ) -> tuple[Whole | None, NDArray[np.bool_] | None]:
     """A learner's value in each cell, and whether any of his rows there has one.
 
-    Counts and sums add up over his rows; of other numbers it is the mean, to the nearest unit.
+    Counts and sums add up over his rows; of other numbers it is the mean, to the nearest unit, or
+    for bins to the one below.
     """
-    of = query.asked
-    if not isinstance(of, Sum | Mean | Quantiles | Histogram):
+    value = query.value
+    if value is None:
         return None, None
-    name = value_name(of.of, query.decimals)
-    units, rows = frame[name].to_numpy(), frame[f"{_KNOWN}{name}"].to_numpy()
+    units, rows = frame[value.name].to_numpy(), frame[f"{_KNOWN}{value.name}"].to_numpy()
     known = rows > 0
     if not query.adds_up:
         divisor = np.maximum(rows, 1)
-        units = (2 * units + divisor) // (2 * divisor)
+        units = units // divisor if value.cut else (2 * units + divisor) // (2 * divisor)
     if isinstance(query.nulls, float):
-        counted_as = max(-_FARTHEST, min(_FARTHEST, query.nulls * 10**query.decimals))
-        units = np.where(known, units, round(counted_as))
+        counted_as = Decimal(repr(query.nulls)).scaleb(value.decimals)
+        whole = math.floor(counted_as) if value.cut else round(counted_as)
+        units = np.where(known, units, max(-_FARTHEST, min(_FARTHEST, whole)))
     return units, known
 
 

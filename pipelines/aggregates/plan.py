@@ -9,11 +9,11 @@ from anonymizer.dp.accounting import Cost, composed
 from anonymizer.dp.mechanisms import IntegerMechanism, Mechanism, NoisyMax
 from anonymizer.hierarchy import Hierarchy
 from pipelines.aggregates.grid import Grid, Key, Public
-from pipelines.aggregates.rows import value_name
+from pipelines.aggregates.rows import Value
 from pipelines.plan import needs_of
 from schemas.aggregates import AggregateTerms, QueryTerms
 from schemas.declaration import Family
-from schemas.queries import Events, Learners, Query, Sum
+from schemas.queries import Events, Histogram, Learners, Query, Sum
 from schemas.request import AggregateRequest
 
 _MARGINS: Final = (Learners, Events, Sum)
@@ -93,10 +93,11 @@ class PlannedQuery:
         """Whether no learner can be in more cells than the bound says."""
         return not self.grid.discovered and self.grid.reach <= self.l0
 
-    def values(self) -> list[tuple[str, tuple[str, int]]]:
-        """What is to be added up: name -> column and decimals."""
+    @property
+    def value(self) -> Value | None:
+        """What is to be added up; None where rows or learners are counted."""
         of = getattr(self.asked, "of", None)
-        return [] if of is None else [(value_name(of, self.decimals), (of, self.decimals))]
+        return None if of is None else Value(of, self.decimals, isinstance(self.asked, Histogram))
 
 
 @dataclass(frozen=True, slots=True)
@@ -174,8 +175,8 @@ class AggregatePlan:
             wanted[query.asked.view] |= {}
             for key in query.grid.keys:
                 wanted[key.view][key.column] = None
-            for _, (column, _) in query.values():
-                wanted[query.asked.view][column] = None
+            if query.value is not None:
+                wanted[query.asked.view][query.value.column] = None
         views = {view: tuple(columns) for view, columns in wanted.items()}
         return needs_of(self.family, views, by_item=self.item is not None)
 

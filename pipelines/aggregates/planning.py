@@ -21,7 +21,7 @@ from anonymizer.dp.threshold import threshold_for
 from anonymizer.dp.widths import Kind
 from anonymizer.errors import CoreError
 from anonymizer.hierarchy import MISSING, bin_labels
-from pipelines.aggregates.grid import MOST_DRAWS, Grid, Public, grid_of
+from pipelines.aggregates.grid import MOST_DRAWS, MOST_SELECTIONS, Grid, Public, grid_of
 from pipelines.aggregates.plan import (
     AggregatePlan,
     Measurement,
@@ -44,7 +44,7 @@ _ADDED_UP: Final = (
 )
 _MOST_DECIMALS: Final = 6
 _DIGITS: Final = 11
-"""Of a binned value in units: what `passes.in_units` keeps has one more."""
+"""Of an edge in units: what `passes.in_units` keeps of a value has one more."""
 
 
 def make_aggregate_plan(
@@ -97,6 +97,8 @@ def plan_query(
         method = query.method or method_for(
             _expected(terms, kind, public, grid), len(query.quantiles)
         )
+        if method == "noisy-max":
+            _demand_few_selections(grid, len(query.quantiles), subject)
     labels = bin_labels([edge / 10**decimals for edge in edges]) if edges else ()
     _demand_few(grid, len(labels) or (len(points) if method == "histogram" else 1), subject)
     measurements = _measurements(terms, kind, l0, clamps, method)
@@ -122,7 +124,8 @@ def plan_query(
 def _units(query: Query, public: Public) -> tuple[int, tuple[int, ...]]:
     """The decimals of a unit; and the edges of a histogram, in units.
 
-    A binned value is kept to more decimals than its edges have, so that none moves to another bin.
+    A unit is as fine as the largest edge allows. What was asked for is told as it is, or refused;
+    a declared edge is rounded up to a unit, and told so.
     """
     if not isinstance(query, Histogram):
         return getattr(query, "decimals", 0), ()
@@ -134,10 +137,13 @@ def _units(query: Query, public: Public) -> tuple[int, tuple[int, ...]]:
         edges = declared[0]
     largest = max(abs(edge) for edge in edges)
     room = _DIGITS - math.ceil(math.log10(largest + 1))
-    decimals = max(0, min(_MOST_DECIMALS, room))
-    units = tuple(math.ceil(Decimal(repr(float(edge))) * 10**decimals) for edge in edges)
-    if len(set(units)) < len(units):
-        raise CoreError(f"edges: steps of 1e-{decimals} at least were expected")
+    if room < 0:
+        raise CoreError(f"edges: below 1e{_DIGITS} were expected")
+    decimals = min(_MOST_DECIMALS, room)
+    exact = [Decimal(repr(float(edge))).scaleb(decimals) for edge in edges]
+    units = tuple(math.ceil(edge) for edge in exact)
+    if len(set(units)) < len(units) or (query.edges is not None and units != tuple(exact)):
+        raise CoreError(f"edges: at most {decimals} decimals were expected beside {largest:g}")
     return decimals, units
 
 
@@ -148,6 +154,17 @@ def _demand_few(grid: Grid, each: int, subject: str) -> None:
         raise RequestError(
             f"request: {subject}.by: {draws:,} cells and bins; ask for {MOST_DRAWS:,} at most, of "
             "fewer keys, coarser levels or fewer bins"
+        )
+
+
+def _demand_few_selections(grid: Grid, quantiles: int, subject: str) -> None:
+    """A noisy maximum draws for each candidate: some two milliseconds for 401 of them."""
+    draws = grid.size * quantiles
+    if draws > MOST_SELECTIONS:
+        raise RequestError(
+            f"request: {subject}.by: {draws:,} quantiles of cells by noisy-max; ask for "
+            f"{MOST_SELECTIONS:,} at most, of fewer keys or coarser levels, or for "
+            'method = "histogram"'
         )
 
 

@@ -1,6 +1,6 @@
 """From the rows of a view to what each learner adds to each cell: the pass that sees all rows."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -34,9 +34,28 @@ class Counted:
     people: People
 
 
-def value_name(column: str, decimals: int) -> str:
-    """What a column is called once it is in units."""
-    return f"value:{column}:{decimals}"
+@dataclass(frozen=True, slots=True)
+class Value:
+    """A number that is added up, in units.
+
+    Attributes:
+        column: of the view.
+        decimals: of a unit.
+        cut: whether to the unit at or below it, for bins; else to the nearest.
+    """
+
+    column: str
+    decimals: int
+    cut: bool
+
+    @property
+    def name(self) -> str:
+        """What the column is called once it is in units."""
+        return f"value:{self.column}:{self.decimals}{':cut' if self.cut else ''}"
+
+    def in_units(self, raw: str) -> nw.Expr:
+        """It, of the raw column behind it."""
+        return in_units(raw, self.decimals, cut=self.cut).alias(self.name)
 
 
 def key_name(key: Key) -> str:
@@ -47,7 +66,7 @@ def key_name(key: Key) -> str:
 def added_up(
     view: str,
     keys: Sequence[Key],
-    values: Mapping[str, tuple[str, int]],
+    values: Collection[Value],
     of: Counted,
 ) -> tuple[pl.DataFrame, Mapping[Key, Sequence[str]]]:
     """What each learner adds to each combination of the keys of rows.
@@ -55,7 +74,7 @@ def added_up(
     Args:
         view: whose rows.
         keys: those that are no attributes of learners.
-        values: name -> column and decimals, of numbers that are added up.
+        values: numbers that are added up, each once.
         of: the source.
 
     Returns:
@@ -67,7 +86,7 @@ def added_up(
     else:
         rows, found = _view_rows(view, keys, values, of)
     by = [NUMBER, *(key_name(key) for key in keys)]
-    native: Any = contributions(rows, by=by, values=list(values)).collect().to_native()
+    native: Any = contributions(rows, by=by, values=[v.name for v in values]).collect().to_native()
     assert isinstance(native, pl.DataFrame)
     return native, found
 
@@ -75,7 +94,7 @@ def added_up(
 def _view_rows(
     view: str,
     keys: Sequence[Key],
-    values: Mapping[str, tuple[str, int]],
+    values: Collection[Value],
     of: Counted,
 ) -> tuple[Frame, Mapping[Key, Sequence[str]]]:
     """The rows of a view that has one a learner, or one a learner and item."""
@@ -83,9 +102,8 @@ def _view_rows(
     item = next((key.column for key in keys if own.columns[key.column].role is Role.ITEM), None)
     items = own.items()
     spine = [item or items[0]] if items else []
-    names = dict.fromkeys(
-        [*spine, *(key.column for key in keys), *(column for column, _ in values.values())]
-    )
+    numbers = dict.fromkeys(value.column for value in values)
+    names = dict.fromkeys([*spine, *(key.column for key in keys), *numbers])
     raw: Any = raw_view(of.tables, of.family, own, tuple(names)).collect().to_native()
     on = [LEARNER, *([COURSE] if view == ENROLMENTS else [])]
     pairs = of.people.pairs.select(*on, NUMBER).unique()
@@ -98,13 +116,11 @@ def _view_rows(
         positions.append(pl.Series(key_name(key), codes))
         if key_labels is not None:
             found[key] = key_labels
-    numbered = rows.select(NUMBER, *dict.fromkeys(c for c, _ in values.values())).with_columns(
-        positions
-    )
+    numbered = rows.select(NUMBER, *numbers).with_columns(positions)
     return nw.from_native(numbered.lazy()).select(
         NUMBER,
         *(key_name(key) for key in keys),
-        *(in_units(column, decimals).alias(n) for n, (column, decimals) in values.items()),
+        *(value.in_units(value.column) for value in values),
     ), found
 
 
@@ -124,7 +140,7 @@ def _positions(
 
 def _events(
     keys: Sequence[Key],
-    values: Mapping[str, tuple[str, int]],
+    values: Collection[Value],
     of: Counted,
 ) -> tuple[Frame, Mapping[Key, Sequence[str]]]:
     """The rows of activity, row by row: nothing of them is collected.
@@ -153,10 +169,7 @@ def _events(
         NUMBER,
         *(nw.col(key_name(key)) for key in keys if key not in dated),
         *(_period_position(key, family).alias(key_name(key)) for key in dated),
-        *(
-            in_units(view.columns[column].column or column, decimals).alias(name)
-            for name, (column, decimals) in values.items()
-        ),
+        *(value.in_units(view.columns[value.column].column or value.column) for value in values),
     ), found
 
 

@@ -145,7 +145,8 @@ def answer(query, rows, own):
         entry[0] += 1
         number = values.get(of) if of else None
         if number is not None and math.isfinite(number):
-            entry[1].append(round(float(number) * 10**query.decimals))
+            units = float(number) * 10**query.decimals
+            entry[1].append(math.floor(round(units, 3)) if query.bin_edges else round(units))
     mine = defaultdict(dict)
     for (name, cell), (count, numbers_told, _) in sums.items():
         told = value_of(query, numbers_told) if of else 0
@@ -166,6 +167,8 @@ def value_of(query, told):
         return None if query.nulls == "bin" else round(query.nulls * 10**query.decimals)
     if query.adds_up:
         return sum(told)
+    if query.bin_edges:
+        return sum(told) // len(told)
     return (2 * sum(told) + len(told)) // (2 * len(told))
 
 

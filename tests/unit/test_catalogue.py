@@ -73,6 +73,13 @@ def test_numbers_in_units():
     assert found == [2, 4, None, None, None, -(10**12), 20]
 
 
+def test_numbers_are_cut_for_bins():
+    """Down to a unit, but for what floating point makes of a sum: 0.7 + 0.1 is 0.8."""
+    frame = nw.from_native(pl.DataFrame({"x": [0.69, 0.7 + 0.1, -0.01, None, 1e300]}))
+    found = frame.select(in_units("x", 1, cut=True))["x"].to_list()
+    assert found == [6, 8, -1, None, 10**12]
+
+
 @pytest.mark.parametrize(
     ("text", "said"),
     [
