@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from typing import Final
 
 from synth.traps.claims import Claim, document_of
-from synth.traps.requests import NOISE_ALARM, PERIODS, POLICY, SOURCE, requests_of
+from synth.traps.requests import NOISE_ALARM, PERIODS, POLICY, PREMISE, SOURCE, requests_of
 
 FORMAT: Final = "kohort-traps/1"
 
@@ -45,6 +45,7 @@ class Expected:
             "format": FORMAT,
             "seed": self.seed,
             "k": self.k,
+            "premise": PREMISE,
             "source": SOURCE,
             "policy": POLICY,
             "periods": PERIODS,

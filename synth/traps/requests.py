@@ -32,6 +32,13 @@ PERIODS: Final = "month=2020-01-01..2020-12-01"
 CATALOGUE: Final = "CATALOGUE"
 """Stands in requests for the hash that `kohort catalog show world` prints."""
 
+PREMISE: Final = (
+    "Each release is built alone: in a workspace of its own, once both files of rights are "
+    "imported. Live releases of the same learners bind the next one, which then may hold fewer of "
+    "them than is claimed."
+)
+"""What all claims about releases take for granted, for whoever reads nothing but the file."""
+
 NOISE_ALARM: Final = 1e-9
 """How often noise alone takes one figure further off than a claim allows."""
 

@@ -2,15 +2,19 @@
 
 import json
 import re
+import shlex
 from dataclasses import fields
 from pathlib import Path
 
+import click
 import pytest
 
+from pipelines.cli.main import main
 from synth.presets import PRESETS, named_preset
 from synth.traps import make_traps
 from synth.traps.claims import Claim
 from synth.traps.planting import TRAPS
+from tests import trapped
 from tests.published_figures import COMPARED, COURSES, LEARNERS, SEED, agreements, row
 
 TEXT = (Path(__file__).resolve().parents[2] / "docs" / "synthetic-data.md").read_text()
@@ -96,3 +100,49 @@ def test_the_format_of_what_is_expected_is_told_of():
     assert [name for name in (*document, *document["requests"]) if f"`{name}`" not in section] == []
     (names,) = re.findall(r"^for name in ([a-z ]+); do$", TEXT, flags=re.MULTILINE)
     assert set(names.split()) == document["requests"].keys()
+
+
+def typed(box):
+    """The words of each `kohort` command in a box of shell, within other commands too."""
+    return [shlex.split(words) for words in re.findall(r"\bkohort ((?:\"[^\"]*\"|[^|#\n])+)", box)]
+
+
+def parsed(words):
+    """The name of the command that these words run; they must be words that it takes."""
+    command, names = main, []
+    while isinstance(command, click.Group):
+        name, command, words = command.resolve_command(click.Context(command), words)
+        names.append(name)
+    command.make_context(names[-1], [*words])
+    return " ".join(names)
+
+
+def test_every_command_can_be_typed():
+    """With its arguments and options, as the command line parses them."""
+    boxes = re.findall(r"```sh\n(.*?)```", TEXT, re.DOTALL)
+    names = [parsed(words) for box in boxes for words in typed(box)]
+    assert len(names) == sum(box.count("kohort ") for box in boxes) > 10
+
+
+def test_a_trapped_world_is_built_as_its_tests_build_it(tmp_path, monkeypatch):
+    """Each request in a workspace of its own, for claims are about releases that are built alone.
+
+    By the same commands in the same order; there late rights reach the registry during a build.
+    """
+    (loop,) = re.findall(r"^for name in .*?; do$(.*?)^done$", TEXT, re.DOTALL | re.MULTILINE)
+    ran = []
+
+    def run(*words):
+        ran.append(words)
+        return '{"sha256": "5f0c"}'
+
+    monkeypatch.setattr(trapped, "run", run)
+    (tmp_path / "ws").mkdir()
+    places = (Path(name) for name in ("rights.csv", "late.csv"))
+    expected = json.loads(make_traps(seed=0).expected.to_json())
+    world = trapped.World("parquet", "world", *places, expected)
+    ws = trapped.make_workspace(world, tmp_path)
+    assert "5f0c" in trapped.request_text(world, ws, "twin")
+    told = [parsed(words) for words in typed(loop)]
+    assert told == [*map(parsed, ran), "rights import", "build"]
+    assert "built alone: in a workspace of its own" in expected["premise"]
