@@ -7,7 +7,7 @@ that takes a second each.
 """
 
 import math
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from fractions import Fraction
 from types import ModuleType
@@ -55,36 +55,38 @@ def add_noise(values: NDArray[np.int64], mechanism: IntegerMechanism) -> NDArray
     return values + _drawn(mechanism, values.size).reshape(values.shape)
 
 
-def select_quantile(
-    values: NDArray[np.int64], candidates: NDArray[np.int64], mechanism: NoisyMax
-) -> int:
-    """Of the candidates one whose rank among the values is near the quantile.
+def select_quantiles(
+    groups: Sequence[NDArray[np.int64]], candidates: NDArray[np.int64], mechanism: NoisyMax
+) -> NDArray[np.int64]:
+    """For each cell, of the candidates one whose rank among its values is near the quantile.
 
     Args:
-        values: of the learners in one cell, one each; may be none, may repeat.
+        groups: the values of the learners in each cell, one each; may be none, may repeat.
         candidates: public, increasing, at least one.
-        mechanism: what is drawn.
+        mechanism: what is drawn, anew for each cell.
 
     Returns:
-        The candidate itself.
+        The candidates themselves; shape (cells,).
 
     Raises:
         CoreError: the arrays are no 64-bit integers, or the candidates are none or not increasing.
     """
-    if values.dtype != np.int64 or candidates.dtype != np.int64:
+    if any(array.dtype != np.int64 for array in (candidates, *groups)):
         raise CoreError("values, candidates: 64-bit integers were expected")
-    if values.ndim != 1 or candidates.ndim != 1:
+    if any(array.ndim != 1 for array in (candidates, *groups)):
         raise CoreError("values, candidates: one dimension was expected")
     if not candidates.size or not bool(np.all(candidates[1:] > candidates[:-1])):
         raise CoreError("candidates: at least one, in increasing order, was expected")
     with _opendp() as dp:
+        # Made once for all cells: that takes as long as a draw.
         scored = _scoring(dp, candidates, mechanism)
         # Gumbel noise: what OpenDP draws under this measure.
         selection = scored >> dp.m.then_noisy_max(
             dp.zero_concentrated_divergence(), scale=float(mechanism.scale), negate=True
         )
         _confirm(mechanism.l0 * selection.map(1), mechanism.rho)
-        return int(candidates[selection(np.ascontiguousarray(values))])
+        chosen = (selection(np.ascontiguousarray(values)) for values in groups)
+        return candidates[np.fromiter(chosen, np.int64, len(groups))]
 
 
 def _drawn(mechanism: IntegerMechanism, count: int) -> NDArray[np.int64]:

@@ -20,6 +20,9 @@ from schemas.roles import MISSING, OTHER, Role
 MOST_DRAWS: Final = 2_000_000
 """For one query: every cell costs a draw, or one for each of its bins."""
 
+MOST_SELECTIONS: Final = 50_000
+"""For one query: every quantile of a cell by noisy-max costs some milliseconds."""
+
 
 @dataclass(frozen=True, slots=True)
 class Listed:

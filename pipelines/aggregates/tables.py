@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from anonymizer.dp.margins import Reconciled, reconcile
 from anonymizer.dp.means import noisy_means
 from anonymizer.dp.mechanisms import IntegerMechanism, NoisyMax
-from anonymizer.dp.noise import add_noise, select_quantile
+from anonymizer.dp.noise import add_noise, select_quantiles
 from anonymizer.dp.quantiles import noisy_quantiles, rank_half_widths
 from anonymizer.dp.widths import Kind
 from pipelines.aggregates.counting import Exact
@@ -77,10 +77,7 @@ def _drawn(query: PlannedQuery, exact: Exact) -> _Noisy:
     if exact.groups:
         points = np.array(query.candidates, np.int64)
         chosen = [
-            np.array(
-                [select_quantile(group, points, measurement.mechanism) for group in exact.groups],
-                np.int64,
-            )
+            select_quantiles(exact.groups, points, measurement.mechanism)
             for measurement in query.measurements
             if isinstance(measurement.mechanism, NoisyMax)
         ]

@@ -154,11 +154,11 @@ def exact_count(monkeypatch):
 def no_selection_noise(monkeypatch):
     """The best candidate of a quantile, as if one learner moved its score by a ten-thousandth."""
 
-    def best(values, candidates, mechanism):
+    def best(groups, candidates, mechanism):
         scale = Fraction(float(mechanism.scale / mechanism.linf))
-        return noise.select_quantile(values, candidates, replace(mechanism, scale=scale))
+        return noise.select_quantiles(groups, candidates, replace(mechanism, scale=scale))
 
-    monkeypatch.setattr(tables, "select_quantile", best)
+    monkeypatch.setattr(tables, "select_quantiles", best)
 
 
 def telling(monkeypatch, told):

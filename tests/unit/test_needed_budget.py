@@ -4,8 +4,10 @@ from dataclasses import replace
 
 import pytest
 
+from pipelines.aggregates import planning
 from pipelines.aggregates.expected import expected_errors, needed_budget
 from pipelines.aggregates.planning import make_aggregate_plan
+from pipelines.errors import RequestError
 from tests.countedworld import plan_of
 
 MEDIAN = (
@@ -33,3 +35,18 @@ def test_a_wish_is_priced_by_the_method_as_it_is(courses):
         terms = replace(plan.terms, queries=(query,))
         (error,) = expected_errors(make_aggregate_plan(plan.request, terms, public))
         assert (error.half_width <= 1.2) is holds
+
+
+def test_selections_cost_time(monkeypatch):
+    """Too many quantiles of cells by noisy-max are refused when planned, before they are charged.
+
+    Four cells: of the named courses, and of all others.
+    """
+    monkeypatch.setattr(planning, "MOST_SELECTIONS", 8)
+    query = f'{MEDIAN}\nmethod = "noisy-max"'
+    courses = ["c0", "c1", "c2"]
+    plan_of([query.replace("[0.5]", "[0.5, 0.9]")], "epsilon = 1", courses=courses)
+    three = query.replace("[0.5]", "[0.1, 0.5, 0.9]")
+    with pytest.raises(RequestError, match=r"12 quantiles of cells by noisy-max; ask for 8 at"):
+        plan_of([three], "epsilon = 1", courses=courses)
+    plan_of([three.replace("noisy-max", "histogram")], "epsilon = 1", courses=courses)

@@ -105,7 +105,9 @@ def test_tables_are_functions_of_noisy_numbers(budget, monkeypatch):
         return np.arange(values.size, dtype=np.int64).reshape(values.shape) * 7 - 20
 
     monkeypatch.setattr(tables, "add_noise", the_same)
-    monkeypatch.setattr(tables, "select_quantile", lambda _values, points, _: int(points[3]))
+    monkeypatch.setattr(
+        tables, "select_quantiles", lambda groups, points, _: np.repeat(points[3], len(groups))
+    )
     bytes_of = [
         [frame.serialize() for frame in released(data, budget=budget)] for data in DATA.values()
     ]
