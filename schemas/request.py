@@ -29,8 +29,14 @@ from schemas.violations import SchemaError, Violation, violations_of
 
 
 def _one_line(text: str) -> str:
-    if not text.isprintable():
+    if not (text.isprintable() and text.strip()):
         raise ValueError("one line of printable characters was expected")
+    return text
+
+
+def _a_name(text: str) -> str:
+    if text.strip() == "*":  # accounts of the budget have it for whoever has none yet
+        raise ValueError("a name was expected; * stands for any other")
     return text
 
 
@@ -141,8 +147,8 @@ class ExtractRequest(BaseModel):
 
     model_config = _FROZEN
     title: Text
-    researcher: Annotated[Text, AfterValidator(str.strip)]
-    purpose: Text
+    researcher: Annotated[Text, AfterValidator(str.strip), AfterValidator(_a_name)]
+    purpose: Annotated[Text, AfterValidator(_a_name)]
     source: Text
     release: Microdata | Aggregate | Synthetic
 

@@ -41,7 +41,9 @@ class Together:
         delta: of all of them.
         basic: the sum of their epsilons; None where one has no pure epsilon.
         zcdp: what the sum of their rhos implies.
-        pld: of the composed privacy loss distributions; None where one draw is out of reach.
+        pld: of the composed privacy loss distributions, or the least of all three: written out on a
+            grid, a distribution may come to more than they do, and each holds; None where one draw
+            is out of reach.
         pld_is_bound: whether `pld` is proven; it is a close approximation otherwise: a discrete
             Gaussian of a scale above 10^4 is taken for the continuous one, which does not dominate
             it, but differs from it by some scale^-2.
@@ -71,11 +73,15 @@ def together(mechanisms: Iterable[Mechanism], delta: Number) -> Together:
     cost = composed(one.cost for one in drawn.elements())
     left = wanted - Fraction(cost.atto_delta, 10**18)
     known = cost.micro_epsilon is not None and left >= 0
+    basic = Fraction(cost.micro_epsilon or 0, MICRO) if known else None
+    zcdp = Fraction(epsilon_for(cost.micro_rho, left), MICRO) if left > 0 else None
+    pld = _pld_epsilon(drawn, wanted)
+    others = [float(bound) for bound in (basic, zcdp) if bound is not None]
     return Together(
         delta=wanted,
-        basic=Fraction(cost.micro_epsilon or 0, MICRO) if known else None,
-        zcdp=Fraction(epsilon_for(cost.micro_rho, left), MICRO) if left > 0 else None,
-        pld=_pld_epsilon(drawn, wanted),
+        basic=basic,
+        zcdp=zcdp,
+        pld=None if pld is None else min([pld, *others]),
         pld_is_bound=not any(_is_continuous(one) for one in drawn),
     )
 

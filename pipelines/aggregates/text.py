@@ -48,7 +48,7 @@ Check the files yourself: `kohort verify .` reads them as they are.
 ## What is not promised
 - {error_line()}
 - What is true of a group (of everybody in a course, say) is not hidden, only who is in it.
-- {_access(promise)}
+{_discovered(manifest)}- {_access(promise)}
 {history(promise.audit_head)}"""
 
 
@@ -60,6 +60,16 @@ def _cells_text(manifest: m.AggregateManifest) -> str:
     return (
         f"the cells, but those of {named}: they are\nthose whose noisy count exceeds a threshold, "
         "which a cell of one learner hardly ever does"
+    )
+
+
+def _discovered(manifest: m.AggregateManifest) -> str:
+    """Why intervals of discovered cells fail more often."""
+    if not any(t.query.keys == m.DISCOVERED for t in manifest.resources):
+        return ""
+    return (
+        "- Of cells whose noisy count is near their threshold fewer than 95% of the intervals "
+        "hold: only those are told that noise left above it.\n"
     )
 
 

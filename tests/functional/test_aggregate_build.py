@@ -168,6 +168,7 @@ def test_discovered_keys_are_those_that_are_common(tmp_path):
     found = table(world, "found")
     assert {key[0] for key in found} == {"x"}
     assert budget(world)["accounts"][0]["spent"]["atto_delta"] >= 500_000_000
+    assert "near their threshold fewer than 95%" in (world / "package" / "README.md").read_text()
     write_request(world, FOUND, budget="epsilon = 0.1\ndelta = 5e-10", title="None at all")
     assert "epsilon" in build(world, "more", code=7)
 

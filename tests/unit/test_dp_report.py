@@ -56,6 +56,14 @@ def test_what_an_account_has_not():
     assert not together([DiscreteGaussian(1, 1, Fraction(10_001))], DELTA).pld_is_bound
 
 
+def test_a_grid_makes_no_account_worse_than_the_sums():
+    """Of 10^5 cells it says 5.08 where basic composition says 1, and 11.2 where zCDP says less."""
+    many = together([laplace_for(1, 10**5, 1)], 1e-9)
+    assert (many.basic, many.pld) == (1, 1)
+    rhos = together([gaussian_for("0.5", 10**5, 1)], 1e-9)
+    assert rhos.pld == float(rhos.zcdp) < 11
+
+
 @pytest.mark.parametrize("delta", [0, 1, "2"])
 def test_delta(delta):
     """Between 0 and 1."""
