@@ -2,7 +2,8 @@
 
 pytest loads this file in every project that has kohort installed, whether or not its tests ask for
 these fixtures. So its name is one that no project has, it imports nothing of kohort until a fixture
-is used, and none is used without being asked for. What they do stands in `pipelines.testing`.
+is used, and none is used without being asked for. What they do stands in `pipelines.testing`. They
+are functions of which no call heeds another, so fixtures of any scope may ask for them.
 """
 
 import importlib.util
@@ -19,7 +20,7 @@ _PACKAGES: Final = ("anonymizer", "pipelines", "schemas", "synth")
 """kohort's own, beside this file."""
 
 
-@pytest.fixture
+@pytest.fixture(scope="session")
 def synthetic_learners() -> "SyntheticLearners":
     """A function that makes the raw tables of synthetic learners, as polars frames."""
     _refuse_others()
@@ -28,13 +29,13 @@ def synthetic_learners() -> "SyntheticLearners":
     return raw_tables
 
 
-@pytest.fixture
-def synthetic_workspace(tmp_path: Path) -> "NewWorkspace":
-    """A function that makes a workspace on synthetic learners, in `tmp_path`."""
+@pytest.fixture(scope="session")
+def synthetic_workspace(tmp_path_factory: pytest.TempPathFactory) -> "NewWorkspace":
+    """A function that makes a workspace on synthetic learners, in a new temporary folder."""
     _refuse_others()
     from pipelines.testing import workspaces_in  # noqa: PLC0415
 
-    return workspaces_in(tmp_path)
+    return workspaces_in(tmp_path_factory.mktemp("synthetic"))
 
 
 def _refuse_others() -> None:

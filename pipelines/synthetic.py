@@ -54,17 +54,18 @@ class Made:
     expected: Path | None
 
 
-def read_preset(name: str) -> Preset:
+def read_preset(named: str | Path) -> Preset:
     """A preset by its name, or from a file.
 
     Args:
-        name: of one that comes with kohort; or the path of a file, which ends in `.toml`.
+        named: the name of one that comes with kohort; or the path of a file, which ends in `.toml`.
 
     Raises:
         ValueError: there is none of that name, or the file is not UTF-8.
         SchemaError: the file breaks a rule; the message lists every violation.
         OSError: the file can't be read.
     """
+    name = str(named)
     if name.endswith(".toml"):
         return parse_preset(Path(name).read_text(encoding="utf-8-sig"), subject=name)
     if name not in PRESETS:

@@ -26,7 +26,7 @@ class SyntheticLearners(Protocol):
     """What the fixture `synthetic_learners` is: it makes the tables of a world."""
 
     def __call__(
-        self, number: int = 200, courses: int = 3, seed: int = 0, preset: str = "small"
+        self, number: int = 200, courses: int = 3, seed: int = 0, preset: str | Path = "small"
     ) -> "dict[str, pl.DataFrame]":
         """Make raw tables, as a platform would export them.
 
@@ -102,26 +102,26 @@ class NewWorkspace(Protocol):
     """What the fixture `synthetic_workspace` is: it makes a workspace."""
 
     def __call__(
-        self, number: int = 200, courses: int = 3, seed: int = 0, preset: str = "small"
+        self, number: int = 200, courses: int = 3, seed: int = 0, preset: str | Path = "small"
     ) -> SyntheticWorkspace:
         """Make a workspace on a world of its own; the arguments are those of that world."""
 
 
-def workspaces_in(tmp_path: Path) -> NewWorkspace:
-    """A function that makes workspaces on synthetic learners, in folders of this one."""
+def workspaces_in(folder: Path) -> NewWorkspace:
+    """A function that makes workspaces on synthetic learners, each in a new folder of this one."""
     numbers = itertools.count(1)
 
     def new(
-        number: int = 200, courses: int = 3, seed: int = 0, preset: str = "small"
+        number: int = 200, courses: int = 3, seed: int = 0, preset: str | Path = "small"
     ) -> SyntheticWorkspace:
-        folder = tmp_path / f"synthetic-{next(numbers)}"
-        return _workspace(folder, number, courses=courses, seed=seed, preset=preset)
+        own = folder / f"synthetic-{next(numbers)}"
+        return _workspace(own, number, courses=courses, seed=seed, preset=preset)
 
     return new
 
 
 def raw_tables(
-    number: int = 200, courses: int = 3, seed: int = 0, preset: str = "small"
+    number: int = 200, courses: int = 3, seed: int = 0, preset: str | Path = "small"
 ) -> "dict[str, pl.DataFrame]":
     """Make raw tables; see `SyntheticLearners`."""
     from pipelines.synthetic import read_preset  # noqa: PLC0415
@@ -132,7 +132,7 @@ def raw_tables(
 
 
 def _workspace(
-    folder: Path, number: int, *, courses: int, seed: int, preset: str
+    folder: Path, number: int, *, courses: int, seed: int, preset: str | Path
 ) -> SyntheticWorkspace:
     from pipelines.governance.database import create_registry  # noqa: PLC0415
     from pipelines.governance.registry_keys import (  # noqa: PLC0415

@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 
 import kohort_pytest
+import synth
 from tests.docs.test_documents import blocks
 
 pytest_plugins = ["pytester"]
@@ -21,6 +22,8 @@ OTHERS = {*HEAVY, *kohort_pytest._PACKAGES}
 
 EXAMPLES = {}
 exec("\n".join(blocks("docs/testing.md", "python")), EXAMPLES)
+workspace = EXAMPLES["workspace"]
+"""A fixture of the docs, of a module's scope."""
 
 
 def test_pytest_finds_it():
@@ -124,7 +127,7 @@ def test_fixtures_are_for_who_asks():
 
 
 def test_the_same_arguments_give_the_same_tables(synthetic_learners):
-    """And another seed gives others."""
+    """And another seed gives others; a preset's name or the path of its file is no matter."""
     first, again = (
         synthetic_learners(30, 2, seed=4),
         synthetic_learners(number=30, courses=2, seed=4),
@@ -132,6 +135,8 @@ def test_the_same_arguments_give_the_same_tables(synthetic_learners):
     assert first.keys() == again.keys()
     assert all(first[name].equals(again[name]) for name in first)
     assert not first["users"].equals(synthetic_learners(30, 2, seed=5)["users"])
+    file = Path(synth.__file__).with_name("preset_files") / "small.toml"
+    assert synthetic_learners(30, 2, seed=4, preset=file)["users"].equals(first["users"])
 
 
 def test_workspaces_of_one_test_are_apart(synthetic_workspace, monkeypatch):
