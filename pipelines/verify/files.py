@@ -1,4 +1,4 @@
-"""Checks of the files: checksums, nothing that does not belong, CSV equal to Parquet."""
+"""Checks of the files: checksums, nothing that does not belong in or between them, equal CSV."""
 
 import hashlib
 import re
@@ -12,14 +12,15 @@ import polars as pl
 from pipelines.verify.aggregate import CellPackage, Cells
 from pipelines.verify.outcome import Outcome, outcome, plural
 from pipelines.verify.package import Package, Table
+from pipelines.verify.parquet import demand_cells_alone
 from pipelines.verify.synthetic import SyntheticPackage
+from pipelines.verify.thrift import MalformedError
 from schemas.manifest import CHECKSUMS_NAME, MANIFEST_NAME
 
 AnyPackage: TypeAlias = Package | CellPackage | SyntheticPackage
 """Whatever is in it, a package is files that its manifest speaks of."""
 
 _LINE = re.compile(r"(?P<digest>[0-9a-f]{64}) [ *](?P<path>.+)")
-_ARROW_TYPES = "ARROW:schema"
 _DOCUMENTS = frozenset({MANIFEST_NAME, CHECKSUMS_NAME, "README.md", "codebook.md"})
 _FORMULA_START = r"^[=+\-@\t\r']"
 """A spreadsheet reads a cell that starts so as a formula; the apostrophe is the escape itself."""
@@ -30,7 +31,7 @@ def file_checks(package: AnyPackage) -> list[tuple[str, Callable[[], Outcome]]]:
     checks: list[tuple[str, Callable[[], Outcome]]] = [
         ("checksums", partial(checksums, package)),
         ("known-files", partial(only_known_files, package)),
-        ("parquet-footers", partial(parquet_footers, package)),
+        ("parquet-bytes", partial(parquet_bytes, package)),
     ]
     if any(resource.csv_path for resource in package.manifest.resources):
         checks.append(("csv", partial(csv_equals_parquet, package)))
@@ -103,14 +104,20 @@ def only_known_files(package: AnyPackage) -> Outcome:
     return outcome(faults, plural(len(package.files), "file"))
 
 
-def parquet_footers(package: AnyPackage) -> Outcome:
-    """No Parquet file carries metadata of its own beside the types of its columns."""
-    notes = {
-        resource.path: pl.read_parquet_metadata(package.root / resource.path).keys()
-        for resource in package.manifest.resources
-    }
-    noted = [path for path, keys in notes.items() if keys - {_ARROW_TYPES}]
-    return outcome(_about(noted, "with notes in its footer"), "types only")
+def parquet_bytes(package: AnyPackage) -> Outcome:
+    """No Parquet file holds anything but its cells, and what says where and of which type they are.
+
+    A note in a footer, bytes between two pages, or a value in a dictionary that no row has would
+    leave with the package, and nobody who loads the table would see it.
+    """
+    faults: dict[str, list[str]] = {}
+    for table in package.tables:
+        try:
+            demand_cells_alone((package.root / table.resource.path).read_bytes(), table.frame)
+        except MalformedError as error:
+            faults.setdefault(str(error), []).append(table.resource.path)
+    found = (told for fault, paths in faults.items() for told in _about(paths, fault))
+    return outcome(found, f"{plural(len(package.tables), 'table')} of cells and nothing else")
 
 
 def csv_equals_parquet(package: AnyPackage) -> Outcome:

@@ -230,7 +230,7 @@ def agree_in_other_words(root):
 
 FORGERIES = [
     (extra_file, {"known-files"}),
-    (footer_note, {"parquet-footers"}),
+    (footer_note, {"parquet-bytes"}),
     (extra_column, {"columns"}),
     (other_order, {"columns"}),
     (short_integers, {"columns"}),

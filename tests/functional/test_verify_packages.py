@@ -120,13 +120,26 @@ def footer_note(root):
     pl.read_parquet(path).write_parquet(path, metadata={"note": "11391"})
 
 
+def between_pages(root):
+    """A raw id between the pages and the footer of a Parquet file."""
+    path = root / "data/enrolments.parquet"
+    data = path.read_bytes()
+    at = len(data) - 8 - int.from_bytes(data[-8:-4], "little")
+    path.write_bytes(data[:at] + b"11391,Fail" + data[at:])
+
+
 def empty_folder(root):
     """A folder named after a raw id."""
     (root / "11391").mkdir()
 
 
 @pytest.mark.parametrize(
-    "forge, check", [(footer_note, "parquet-footers"), (empty_folder, "known-files")]
+    "forge, check",
+    [
+        (footer_note, "parquet-bytes"),
+        (between_pages, "parquet-bytes"),
+        (empty_folder, "known-files"),
+    ],
 )
 def test_nothing_hides_beside_the_cells(course, forge, check):
     """A note in a footer and a telling name of a folder are found."""
