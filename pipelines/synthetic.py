@@ -42,7 +42,8 @@ class Made:
     """A world that was written.
 
     Attributes:
-        location: what to read it from; of a database its URL without the password.
+        location: what to read it from, as `kohort init --source` takes it; of a database its URL
+            without the password.
         rows: table -> how many; records of rights count as `rights`.
         late: the records that reach the registry during a build; None without traps.
         expected: what must come of the traps; None without traps.
@@ -136,7 +137,7 @@ def write_world(world: Part, out: Path, *, fmt: str) -> Path:
         fmt: a format, see `Files`.
 
     Returns:
-        What to read it from.
+        The folder or file that holds it.
 
     Raises:
         OutputError: something is there already, or it can't be written.
@@ -144,7 +145,7 @@ def write_world(world: Part, out: Path, *, fmt: str) -> Path:
     to = Files(out, fmt)
     with to.opened() as write:
         write(world)
-    return Path(to.location)
+    return to.holder
 
 
 def write_rights(world: Part, file: Path, *, seed: int) -> int:

@@ -34,9 +34,14 @@ class Files:
     fmt: str
 
     @property
+    def holder(self) -> Path:
+        """The folder or file that a reader opens."""
+        return self.path / DATABASE_FILE if self.fmt == "sqlite" else self.path
+
+    @property
     def location(self) -> str:
-        """What to read it from."""
-        return str(self.path / DATABASE_FILE if self.fmt == "sqlite" else self.path)
+        """What to read it from, as `kohort init --source` takes it."""
+        return f"sqlite:///{self.holder}" if self.fmt == "sqlite" else str(self.holder)
 
     @contextmanager
     def opened(self) -> Iterator[Sink]:

@@ -20,9 +20,10 @@ Sink: TypeAlias = Callable[[Part], None]
 def appearing(*targets: Path) -> Iterator[tuple[Path, ...]]:
     """Lend places to write to, whose content lies at the targets when all went well.
 
-    Each lies in a hidden folder beside its target, so that one rename suffices: whoever finds
-    something there finds all of it. The renames follow each other once everything is on the disk.
-    A failure leaves nothing, a kill the hidden folders at most.
+    Each lies in a hidden folder beside its target, so that one step suffices: whoever finds
+    something there finds all of it. These steps follow each other once everything is on the disk.
+    A failure leaves nothing, a kill the hidden folders at most. What somebody else put there
+    meanwhile stays.
 
     Args:
         targets: files or folders that are not there yet, in the order in which they appear; or,
@@ -41,8 +42,10 @@ def appearing(*targets: Path) -> Iterator[tuple[Path, ...]]:
         for place, to in zip(places, targets, strict=True):
             with translated(to):
                 (sync if place.is_dir() else sync_one)(place)
+        for to in targets:
+            with translated(to):
                 _refuse_taken(to)  # somebody may have been quicker
-        _rename(places, targets)
+        _appear(places, targets)
 
 
 def refuse_overlap(targets: Sequence[Path]) -> None:
@@ -86,14 +89,33 @@ def _hidden(to: Path) -> Iterator[Path]:
         yield Path(hidden, to.name)
 
 
-def _rename(places: Sequence[Path], targets: Sequence[Path]) -> None:
+def _appear(places: Sequence[Path], targets: Sequence[Path]) -> None:
     """Let everything appear, or nothing."""
     with ExitStack() as back:
         for place, to in zip(places, targets, strict=True):
             with translated(to):
-                place.rename(to)
+                _move(place, to)
             back.callback(to.rename, place)
         back.pop_all()
+
+
+def _move(place: Path, to: Path) -> None:
+    """Move a file or folder to where nothing lies, or an empty folder.
+
+    Raises:
+        OutputError: something lies there.
+        OSError: it can't be moved.
+    """
+    if place.is_dir():  # renamed over a file, or over a folder that holds something, it fails
+        place.rename(to)
+        return
+    try:
+        os.link(place, to)  # a rename would replace a file
+    except OSError:  # somebody was quicker; or the file system knows no links
+        _refuse_taken(to)
+        place.rename(to)
+    else:
+        place.unlink()
 
 
 def _refuse_taken(to: Path) -> None:

@@ -52,8 +52,8 @@ def test_parquet(run, tmp_path):
 def test_sqlite(run):
     """A SQLite database holds the same rows under declared types, timestamps as the export's."""
     location = json.loads(run("--format", "sqlite", "--json"))["location"]
-    assert location == "world/world.sqlite"
-    engine = create_engine(f"sqlite:///{location}")
+    assert location == "sqlite:///world/world.sqlite"
+    engine = create_engine(location)
     world = make_world(40, courses=3, seed=5)
     with engine.connect() as connection:
         types = {
@@ -75,6 +75,7 @@ def test_sqlite(run):
     [
         (["--format", "coursera-zip"], "world.zip", "world.zip"),
         (["--format", "csv"], "world", "world"),
+        (["--format", "sqlite"], "world", "sqlite:///world/world.sqlite"),
         (["--url", "sqlite:///made.db"], None, "sqlite:///made.db"),
     ],
 )

@@ -22,9 +22,8 @@ from pipelines import synthetic
 from pipelines.errors import OutputError
 from pipelines.sources import load_family, open_source, stage
 from pipelines.synthetic import Order, make_raw, write_rights, write_world
-from pipelines.worlds import database, delimited, destinations
+from pipelines.worlds import database, delimited, destinations, places
 from pipelines.worlds.destinations import Database, Files
-from pipelines.worlds.places import appearing
 from synth.parts import gathered
 from synth.world import make_world
 
@@ -77,7 +76,7 @@ def target(kind, folder, request):
         request.addfinalizer(lambda: fresh.__exit__(None, None, None))
         return Database(url), url
     to = Files(folder / ("world.zip" if kind == "coursera-zip" else "world"), kind)
-    return to, f"sqlite:///{to.location}" if kind == "sqlite" else to.location
+    return to, to.location
 
 
 def write(world, to, *, size=3):
@@ -210,12 +209,12 @@ def test_the_zip_is_in_the_true_format(tmp_path):
 @pytest.mark.parametrize("fmt", ["parquet", "coursera-zip", "csv"])
 def test_the_same_world_is_the_same_bytes(fmt, tmp_path):
     """Nothing of the moment or of the machine stands in a file."""
-    places = [tmp_path / name for name in ("one", "two")]
-    for place in places:
+    written = [tmp_path / name for name in ("one", "two")]
+    for place in written:
         write(NASTY, Files(place, fmt))
     files = [
         {p.name: p.read_bytes() for p in ([place] if place.is_file() else place.iterdir())}
-        for place in places
+        for place in written
     ]
     assert [*files[0].values()] == [*files[1].values()]
 
@@ -309,6 +308,36 @@ def test_whoever_is_quicker_keeps_the_place(tmp_path):
         sink(NASTY)
         to.path.write_text("mine")
     assert to.path.read_text() == "mine"
+
+
+@pytest.mark.parametrize("moment", ["sync", "_appear"])
+def test_whoever_is_quicker_by_a_moment_keeps_the_place(tmp_path, monkeypatch, moment):
+    """A file that appears while the rest is brought to the disk, or just before ours does."""
+    one, two = tmp_path / "one", tmp_path / "two"
+    step = getattr(places, moment)
+
+    def slow(*words):
+        one.write_text("mine")
+        return step(*words)
+
+    monkeypatch.setattr(places, moment, slow)
+    with pytest.raises(OutputError, match="one: exists already"), places.appearing(one, two) as at:  # noqa: PT012
+        at[0].write_text("all")
+        at[1].mkdir()
+    assert {path.name for path in tmp_path.iterdir()} == {"one"}
+    assert one.read_text() == "mine"
+
+
+def test_files_appear_without_links_too(tmp_path, monkeypatch):
+    """On a file system that knows none."""
+
+    def refuse(*_):
+        raise OSError(errno.EPERM, os.strerror(errno.EPERM))
+
+    monkeypatch.setattr(places.os, "link", refuse)
+    with places.appearing(tmp_path / "one") as (place,):
+        place.write_text("all")
+    assert (tmp_path / "one").read_text() == "all"
 
 
 @pytest.mark.parametrize("kind", ["sqlite-url", "postgresql-url"])
@@ -495,9 +524,9 @@ def test_what_has_appeared_goes_when_the_rest_can_t(tmp_path, monkeypatch):
             raise OSError(errno.EIO, os.strerror(errno.EIO))
         return rename(self, to)
 
-    with pytest.raises(OutputError, match="two: can't"), appearing(one, two) as places:  # noqa: PT012
-        for place in places:
-            place.write_text("all")
+    with pytest.raises(OutputError, match="two: can't"), places.appearing(one, two) as at:  # noqa: PT012
+        at[0].write_text("all")
+        at[1].mkdir()
         monkeypatch.setattr(Path, "rename", refuse)
     assert list(tmp_path.iterdir()) == []
 
