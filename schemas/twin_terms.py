@@ -80,7 +80,11 @@ def _of_columns(request: SyntheticRequest, family: Family) -> Iterator[Violation
             "release.enrolments", "required with pseudonyms = course; there is no learner table"
         )
     elif release.pseudonyms == "release" and not release.learners:
-        yield Violation("release.learners", "required with pseudonyms = release: its learner table")
+        yield Violation(
+            "release.learners",
+            "required with pseudonyms = release, for its learner table; name a column of the "
+            "learners, or ask for pseudonyms = course",
+        )
 
 
 def _of_item(

@@ -7,7 +7,7 @@ from typing import Final
 import click
 
 from pipelines.cli.options import as_option, json_option, read_text, workspace_option
-from pipelines.errors import OutputError, RequestError
+from pipelines.errors import KohortError, OutputError, RequestError
 from pipelines.settings import find_workspace
 
 _EXAMPLES: Final = """\b
@@ -74,13 +74,14 @@ def twin(
     from pipelines.cli.build import build_and_say  # noqa: PLC0415
     from pipelines.twins.of_extract import twin_of_extract  # noqa: PLC0415
 
+    chosen = _levels(levels)
     found = find_workspace(workspace)
     text = twin_of_extract(
         read_text(file),
         found,
         epsilon=epsilon,
         rho=rho,
-        levels=dict(map(_level, levels)),
+        levels=chosen,
         most_rows=most_rows,
     )
     target = written or file.with_name(f"{file.stem}.twin.toml")
@@ -88,7 +89,20 @@ def twin(
     if out is None:
         click.echo(json.dumps({"request": str(target)}) if as_json else f"request: {target}")
         return
-    build_and_say(text, out, found, claimed, as_json=as_json)
+    try:
+        build_and_say(text, out, found, claimed, as_json=as_json)
+    except KohortError as error:  # such as that this request needs an approval
+        error.args = (f"{error}; the twin's request is {target}",)
+        raise
+
+
+def _levels(arguments: tuple[str, ...]) -> dict[str, int]:
+    levels: dict[str, int] = {}
+    for name, level in map(_level, arguments):
+        if name in levels:
+            raise RequestError(f"--level: {name} is given twice; leave one of them out")
+        levels[name] = level
+    return levels
 
 
 def _level(argument: str) -> tuple[str, int]:

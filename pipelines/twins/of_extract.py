@@ -65,8 +65,21 @@ def twin_of_extract(
         most_rows=most_rows,
         without=frozenset(n for n, column in columns.items() if column.microaggregate is not None),
     )
-    plan_request(read_request(found), workspace)  # or say what can't be, before it is written
+    _demand_possible(found, workspace)  # before it is written
     return found
+
+
+def _demand_possible(text: str, workspace: Workspace) -> None:
+    """Refuse a twin that can't be asked for: of a request that nobody has seen yet.
+
+    Raises:
+        RequestError: so it is; the message lists every violation.
+    """
+    try:
+        plan_request(read_request(text), workspace)
+    except RequestError as error:
+        wrong = str(error).removeprefix("request: ")
+        raise RequestError(f"this extract can't have such a twin: {wrong}") from None
 
 
 def twin_request_text(

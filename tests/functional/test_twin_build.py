@@ -223,6 +223,8 @@ def test_the_twin_of_an_extract(world):
     assert "not both" in twin(world, code=3)
     assert "levels 0 to" in twin(world, "--epsilon", "1", "--level", "final=9", code=3)
     assert "COLUMN=LEVEL" in twin(world, "--epsilon", "1", "--level", "region", code=3)
+    twice = ("--level", "region=1", "--level", "region=0")
+    assert "region is given twice" in twin(world, "--epsilon", "1", *twice, code=3)
 
 
 def test_the_twin_needs_an_approval_of_its_own(tmp_path):
@@ -230,6 +232,7 @@ def test_the_twin_needs_an_approval_of_its_own(tmp_path):
     world = make_aggregate_world(tmp_path / "world", local=False)
     said = twin(world, "--epsilon", "1", "--out", str(world / "package"), code=3)
     assert "requires an approval" in said
+    assert said.endswith(f"; the twin's request is {world / 'extract.twin.toml'}\n")
     assert (world / "extract.twin.toml").exists()
     assert not (world / "package").exists()
 
@@ -305,5 +308,6 @@ def test_the_twin_of_what_no_twin_can_be(world):
     assert 'title = "Twin of: request ' in text
     nobody = EXTRACT.replace('learners = ["gender", "region"]', "learners = []")
     told = twin(world, "--epsilon", "1", "--write", str(world / "no.toml"), extract=nobody, code=3)
-    assert "its learner table" in told
+    assert "this extract can't have such a twin: release.learners: required" in told
+    assert "name a column of the learners, or ask for pseudonyms = course" in told
     assert not (world / "no.toml").exists()
