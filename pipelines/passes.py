@@ -88,8 +88,9 @@ def aggregate(rows: Frame, *, by: Sequence[str], column: str, how: str, name: st
         rows: raw rows, `_row` among their columns.
         by: the columns of a group.
         column: the raw column.
-        how: `first`, `last` (file order), `sum`, `count`, `count_distinct`, or `count_weeks`:
-            distinct calendar weeks, Monday to Sunday, of a timestamp.
+        how: `first`, `last` (file order), `sum` (of any order of rows the same, to the last bit),
+            `count`, `count_distinct`, or `count_weeks`: distinct calendar weeks, Monday to Sunday,
+            of a timestamp.
         name: what to call the result.
     """
     present = rows.filter(~nw.col(column).is_null())
@@ -97,6 +98,8 @@ def aggregate(rows: Frame, *, by: Sequence[str], column: str, how: str, name: st
         keep: Literal["first", "last"] = "first" if how == "first" else "last"
         one = present.unique(subset=list(by), keep=keep, order_by=[ROW])
         return one.select(*by, nw.col(column).alias(name))
+    if how == "sum" and present.collect_schema()[column].is_float():
+        return _float_sum(present, by=by, column=column, name=name)
     value = nw.col(column)
     if how == "count_weeks":
         # 1 January 1970 was a Thursday: three days more make weeks start on Monday.
@@ -109,6 +112,43 @@ def aggregate(rows: Frame, *, by: Sequence[str], column: str, how: str, name: st
         "count_weeks": value.n_unique().cast(nw.Int64),
     }[how]
     return present.group_by(*by).agg(result.alias(name))
+
+
+_PARTS: Final = (2.0**32, 1.0, 2.0**-32, 2.0**-64)
+_FARTHEST: Final = 2.0**63
+
+
+def _float_sum(rows: Frame, *, by: Sequence[str], column: str, name: str) -> Frame:
+    """Sums of floats that depend on nothing but the floats: not on their order, nor on other rows.
+
+    Added up as they come, floats lose what depends on how an engine has split the rows, so that
+    whoever is removed could change a sum of somebody else's. Each is cut into whole numbers of 32
+    bits instead, whose sums are exact up to 2^31 rows a group; of these the sum is made. A float is
+    kept to 2^-64, and up to 2^63 either way; NaN and infinities add up as they do.
+
+    Args:
+        rows: with the column, no null in it.
+        by: the columns of a group.
+        column: of floats.
+        name: what to call the result.
+    """
+    rest, value = f"{name}:rest", nw.col(column).cast(nw.Float64)
+    finite = nw.when(value.is_finite())
+    cut = rows.with_columns(
+        finite.then(value).otherwise(0.0).clip(-_FARTHEST, _FARTHEST).alias(rest),
+        finite.then(0.0).otherwise(value).alias(name),
+    )
+    parts = {f"{name}:{unit}": unit for unit in _PARTS}
+    for part, unit in parts.items():
+        whole = (nw.col(rest) * (1 / unit)).cast(nw.Int64)
+        cut = cut.with_columns(whole.alias(part)).with_columns(
+            nw.col(rest) - nw.col(part).cast(nw.Float64) * unit
+        )
+    added = cut.group_by(*by).agg(nw.col(name, *parts).sum())
+    total = nw.col(name)
+    for part, unit in parts.items():
+        total = total + nw.col(part).cast(nw.Float64) * unit
+    return added.select(*by, total.alias(name))
 
 
 def count_learners(rows: Frame, *, by: Sequence[str], learner: str, name: str) -> Frame:

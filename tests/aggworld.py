@@ -165,6 +165,7 @@ taken = {{ role = "item", columns = ["course", "run"], description = "Course and
 final = {{ role = "sensitive", column = "result", values = ["Pass", "Fail"], description = "Result." }}
 score = {{ role = "sensitive", bins = {{ edges = [[0.25, 0.5]] }}, description = "Score." }}
 clicks = {{ role = "measure", table = "events", column = "n", aggregate = "sum", bins = {{ edges = [[1, 4]] }}, description = "Clicks." }}
+minutes = {{ role = "measure", table = "events", column = "x", aggregate = "sum", bins = {{ edges = [[0.5, 2]] }}, description = "Minutes." }}
 days = {{ role = "measure", table = "events", column = "day", aggregate = "count_distinct", bins = {{ edges = [[1, 2]] }}, description = "Days." }}
 [views.activity]
 grain = "event"
@@ -199,7 +200,10 @@ KEYS = {
     "enrolments": ["gender", "region", "code", "final", "clicks"],
     "activity": ["gender", "region", "code", "week", "month", "monday"],
 }
-NUMBERS = {"enrolments": ["score", "clicks", "days"], "activity": ["clicks", "effort"]}
+NUMBERS = {
+    "enrolments": ["score", "clicks", "minutes", "days"],
+    "activity": ["clicks", "effort"],
+}
 HEADS = {"region": 3, "gender": 2, "final": 2, "clicks": 2}
 
 

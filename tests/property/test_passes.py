@@ -1,8 +1,10 @@
 """The heavy passes agree with row-by-row Python, whatever the rows."""
 
 from datetime import datetime
+from fractions import Fraction
 
 import narwhals as nw
+import numpy as np
 import polars as pl
 import pytest
 from hypothesis import given, settings
@@ -92,6 +94,58 @@ def test_a_sum_keeps_its_fractions():
     frame = pl.DataFrame({"u": ["ann", "ann"], "x": [0.9, 0.3], "_row": [0, 1]})
     total = passes.aggregate(lazy(frame), by=["u"], column="x", how="sum", name="value")
     assert total.collect().to_native()["value"].to_list() == [pytest.approx(1.2)]
+
+
+def summed(frame, engine="auto"):
+    """What floats of each group add up to."""
+    added = passes.aggregate(lazy(frame), by=["u"], column="x", how="sum", name="x")
+    return dict(added.to_native().collect(engine=engine).rows())
+
+
+@pytest.mark.parametrize("engine", ["in-memory", "streaming"])
+def test_a_sum_of_floats_hangs_on_no_other_row(engine):
+    """2,000 groups of the same 40 floats: one sum in any order, of any parts, beside any others.
+
+    Added up as they come, most were lost, and which depended on where the parts began.
+    """
+    floats = np.repeat([1e16, 1.0, -1e16, 1.0] * 10, 2_000)
+    frame = pl.DataFrame({"u": np.arange(80_000) % 2_000, "x": floats})
+    parts = pl.concat([*frame.iter_slices(777)], rechunk=False)
+    for rows in (frame, frame.reverse(), parts, parts.filter(pl.col("u") > 9)):
+        assert set(summed(rows, engine).values()) == {20.0}
+
+
+floats = st.floats(allow_nan=False, allow_infinity=False, min_value=-(2.0**63), max_value=2.0**63)
+
+
+@given(st.lists(floats, max_size=30), st.randoms(use_true_random=False))
+@settings(deadline=None, max_examples=100)
+def test_a_sum_of_floats(values, generator):
+    """To the last bit the same in any order, and as near to the exact one as floats are."""
+    frame = pl.DataFrame({"x": values}, schema={"x": pl.Float64}).with_columns(u=1, _row=0)
+    (found,) = summed(frame).values() or [0.0]
+    generator.shuffle(values)
+    again = frame.with_columns(x=pl.Series(values, dtype=pl.Float64))
+    assert summed(again) == summed(frame)
+    exact = sum(map(Fraction, values))
+    lost = abs(exact) / 2**51 + Fraction(len(values), 2**64)
+    assert abs(Fraction(found) - exact) <= lost
+
+
+@pytest.mark.parametrize(
+    ("values", "total"),
+    [
+        ([1.0, float("inf"), None], float("inf")),
+        ([float("-inf"), 5.0], float("-inf")),
+        ([float("inf"), float("-inf")], float("nan")),
+        ([float("nan"), 1.0], float("nan")),
+        ([1e300, -1e300, 0.5], 0.5),
+    ],
+)
+def test_sums_of_what_is_no_number(values, total):
+    """NaN and infinities stay so, and what is far beyond any measure is cut."""
+    frame = pl.DataFrame({"u": 1, "x": values, "_row": 0})
+    assert summed(frame)[1] == pytest.approx(total, nan_ok=True)
 
 
 def test_orphans():

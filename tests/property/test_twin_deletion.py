@@ -68,7 +68,7 @@ def measured(world: World, plan: TwinPlan) -> tuple[Counter, dict]:
 def test_one_learner_is_one_record(world, data):
     """At most one record goes, none comes; each marginal moves by 1 in one cell, or not at all."""
     own = data.draw(st.lists(st.sampled_from(["gender", "region"]), unique=True))
-    others = st.lists(st.sampled_from(["final", "score", "clicks", "days"]), unique=True)
+    others = st.lists(st.sampled_from(["final", "score", "minutes", "days"]), unique=True)
     rows = ["code", *data.draw(others)] if not own or data.draw(st.booleans()) else []
     plan = twin_plan(world, own, rows, data.draw(st.integers(1, 4)))
     ids = sorted({row[0] for row in [*world.people, *world.results, *world.events]})

@@ -68,6 +68,7 @@ def enrolments(results, unit, events, flags):
             "final": row[3],
             "score": row[4],
             "clicks": sum(event[4] for event in own if event[4] is not None),
+            "minutes": math.fsum(event[5] for event in own if event[5] is not None),
             "days": len({event[2] for event in own if event[2] is not None}),
         }
         found.append((row[0], values))
