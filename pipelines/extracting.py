@@ -14,6 +14,7 @@ from pipelines.publishing import earlier_releases, publish, release_key_for, ver
 from pipelines.reading import ViewedSource, views_of
 from pipelines.running import Run
 from pipelines.steward import write_steward_files
+from pipelines.store import package_digest
 from pipelines.verify import Verification
 from pipelines.world import make_world
 
@@ -67,6 +68,7 @@ def make_extract(
         apart=apart,
         platform=make_world(source.frames, plan),
         generator=generator,
+        package_sha256=package_digest(place.package),
     )
     run.progress("verify")
     verification = verified(place, plan, registry, workspace.root)

@@ -95,6 +95,8 @@ def approved_cells(
     building: NoisyBuilding[_Plan],
     tables: Mapping[str, m.ApprovedTable],
     charged: Iterable[PlannedDraw],
+    *,
+    package_sha256: str,
 ) -> m.AggregateApproval:
     """What a steward approved of tables of cells, and the ledger charged for them.
 
@@ -102,6 +104,7 @@ def approved_cells(
         building: what was built.
         tables: as they were planned.
         charged: the draws of the charge, as the ledger has them.
+        package_sha256: of the package as it was written.
     """
     plan = building.plan
     return m.AggregateApproval(
@@ -112,6 +115,7 @@ def approved_cells(
         tables=tables,
         charge_id=building.release,
         draws=tuple(as_draw(draw) for draw in charged),
+        package_sha256=package_sha256,
     )
 
 

@@ -32,6 +32,7 @@ def write_steward_files(
     apart: Apart,
     platform: World,
     generator: np.random.Generator,
+    package_sha256: str,
 ) -> None:
     """Write what was approved, quarantined, refused by rights and suppressed, and what it risks.
 
@@ -45,9 +46,11 @@ def write_steward_files(
         apart: the extract, what it cost, and what the live releases cost it.
         platform: every learner of the source, permitted or not.
         generator: for simulated attacks.
+        package_sha256: of the package as it was written.
     """
     extract = apart.extract
-    (folder / APPROVAL_FILE).write_text(_approval(promise, tables), encoding="utf-8")
+    approval = _approval(promise, tables, package_sha256)
+    (folder / APPROVAL_FILE).write_text(approval, encoding="utf-8")
     (folder / "quarantine").mkdir()
     quarantine.write(folder / "quarantine")
     _write_json(
@@ -83,7 +86,7 @@ def _recoding(extract: Extract, plan: Plan) -> dict[str, Any]:
     }
 
 
-def _approval(promise: Promise, tables: Sequence[Described]) -> str:
+def _approval(promise: Promise, tables: Sequence[Described], package_sha256: str) -> str:
     roles = {
         table.name: {f.name: f.role for f in table.fields if f.role != LEARNER_KEY}
         for table in tables
@@ -112,6 +115,7 @@ def _approval(promise: Promise, tables: Sequence[Described]) -> str:
                 for field in table.fields
                 if field.role == SENSITIVE
             },
+            package_sha256=package_sha256,
         )
     )
 

@@ -83,6 +83,7 @@ def write_aggregate_steward(
     building: NoisyBuilding[AggregatePlan],
     *,
     charged: Sequence[PlannedDraw],
+    package_sha256: str,
     quarantine: Quarantine,
     delta: float,
 ) -> None:
@@ -92,6 +93,7 @@ def write_aggregate_steward(
         folder: an empty folder that only its owner can read.
         building: what was built.
         charged: the draws of its charge, as the ledger has them.
+        package_sha256: of the package as it was written.
         quarantine: rows put aside, by reason.
         delta: of the policy: at which epsilons are told.
     """
@@ -100,6 +102,7 @@ def write_aggregate_steward(
         query.name: m.ApprovedTable(described(query, plan), fields(query, plan))
         for query in plan.queries
     }
-    approval = m.render_aggregate_approval(approved_cells(building, tables, charged))
+    approved = approved_cells(building, tables, charged, package_sha256=package_sha256)
+    approval = m.render_aggregate_approval(approved)
     drawn = [one.mechanism for query in plan.queries for one in query.measurements]
     write_steward_side(folder, building, approval, drawn=drawn, quarantine=quarantine, delta=delta)

@@ -14,6 +14,7 @@ from pipelines.noisy_files import NoisyBuilding
 from pipelines.permitted import Permitted
 from pipelines.reading import Source
 from pipelines.running import Run
+from pipelines.store import package_digest
 from pipelines.verify import AggregateVerification
 from pipelines.views import permit
 
@@ -64,6 +65,7 @@ def make_aggregate(
             run.place.steward,
             building,
             charged=ledger.charged_draws(run.registry, run.release),
+            package_sha256=package_digest(run.place.package),
             quarantine=quarantine,
             delta=budget.delta,
         )

@@ -33,7 +33,10 @@ class _UnreadableError(click.ClickException):
     "--approval",
     type=click.Path(path_type=Path),
     metavar="FILE",
-    help="Hold roles, k, m, scope and bounds, or noise, against what the steward approved.",
+    help=(
+        "Hold roles, k, m, scope and bounds, or noise, against what the steward approved, and "
+        "every file against what was written."
+    ),
 )
 @click.option(
     "--absent-key",

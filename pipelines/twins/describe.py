@@ -91,18 +91,19 @@ def twin_of(plan: TwinPlan) -> m.Twin:
 
 
 def approval_of(
-    building: NoisyBuilding[TwinPlan], charged: Sequence[PlannedDraw]
+    building: NoisyBuilding[TwinPlan], charged: Sequence[PlannedDraw], *, package_sha256: str
 ) -> m.SyntheticApproval:
     """What a steward approved and the ledger charged.
 
     Args:
         building: what was built.
         charged: the draws of its charge, as the ledger has them.
+        package_sha256: of the package as it was written.
     """
     plan = building.plan
     cells = {one.name: m.ApprovedTable(QUERY, cell_fields(one, plan)) for one in plan.marginals}
     return m.SyntheticApproval(
-        cells=approved_cells(building, cells, charged),
+        cells=approved_cells(building, cells, charged, package_sha256=package_sha256),
         tables={
             one.name: m.TwinTable(one.grain, one.fields, one.primary_key) for one in layouts(plan)
         },

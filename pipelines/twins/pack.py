@@ -77,6 +77,7 @@ def write_twin_steward(
     fidelity: Fidelity,
     *,
     charged: tuple[PlannedDraw, ...],
+    package_sha256: str,
     quarantine: Quarantine,
     delta: float,
 ) -> None:
@@ -87,10 +88,12 @@ def write_twin_steward(
         building: what was built.
         fidelity: exact figures about real learners; they stay here.
         charged: the draws of its charge, as the ledger has them.
+        package_sha256: of the package as it was written.
         quarantine: rows put aside, by reason.
         delta: of the policy: at which epsilons are told.
     """
-    approval = m.render_synthetic_approval(approval_of(building, charged))
+    approved = approval_of(building, charged, package_sha256=package_sha256)
+    approval = m.render_synthetic_approval(approved)
     drawn = [one.mechanism for one in building.plan.marginals]
     write_steward_side(folder, building, approval, drawn=drawn, quarantine=quarantine, delta=delta)
     write_json(folder / "fidelity.json", fidelity_document(fidelity))

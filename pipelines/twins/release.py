@@ -18,6 +18,7 @@ from pipelines.permitted import Permitted
 from pipelines.reading import Source
 from pipelines.running import Run
 from pipelines.sources.quarantine import Quarantine
+from pipelines.store import package_digest
 from pipelines.twins.describe import planned_draws
 from pipelines.twins.measuring import exact_marginals, measured, noisy_marginals
 from pipelines.twins.pack import pack_twin, write_twin_steward
@@ -95,6 +96,7 @@ def make_twin(
             building,
             fidelity,
             charged=ledger.charged_draws(run.registry, run.release),
+            package_sha256=package_digest(run.place.package),
             quarantine=source.staged.quarantine,
             delta=budget.delta,
         )

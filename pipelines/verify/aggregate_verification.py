@@ -10,7 +10,7 @@ from pipelines.verify.aggregate import CellPackage, read_cells
 from pipelines.verify.agreeing import consistency
 from pipelines.verify.charged import as_agreed, as_charged
 from pipelines.verify.drawn import figures
-from pipelines.verify.files import file_checks
+from pipelines.verify.files import file_checks, written_checks
 from pipelines.verify.outcome import Check, Outcome, guarded, outcome
 from pipelines.verify.package import Folder
 from pipelines.verify.promise import Invented, no_joint_epsilon, promise_text
@@ -77,6 +77,7 @@ def verify_cells(
     if approved is not None:
         plan.append(("approval", partial(as_agreed, package, approved)))
         plan.append(("ledger", partial(as_charged, package, approved)))
+        plan += written_checks(package, approved.package_sha256)
     if missing is not None:
         search = partial(absent_learners, package.manifest.name, package.searched(), missing)
         plan.append(("absent-learners", search))

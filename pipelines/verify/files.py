@@ -38,12 +38,38 @@ def file_checks(package: AnyPackage) -> list[tuple[str, Callable[[], Outcome]]]:
     return checks
 
 
+def written_checks(
+    package: AnyPackage, digest: str | None
+) -> list[tuple[str, Callable[[], Outcome]]]:
+    """The check of the files against those that were written, by name.
+
+    Args:
+        package: what is checked.
+        digest: that an approval holds; None in older ones, which hold none.
+    """
+    return [] if digest is None else [("as-written", partial(as_written, package, digest))]
+
+
 def checksums(package: AnyPackage) -> Outcome:
     """`checksums.sha256` (the format of sha256sum) covers every other file, and every file agrees.
 
     So do the size and the hash that the manifest states for each table.
     """
     return outcome(_checksum_faults(package), f"{plural(len(package.files) - 1, 'file')} agree")
+
+
+def as_written(package: AnyPackage, digest: str) -> Outcome:
+    """The list of checksums is the one that was written, so every file is where the list holds.
+
+    What a text says, or a title, no other check can tell from what it said when it was written.
+
+    Args:
+        package: whose list it is.
+        digest: of the list as it was written.
+    """
+    found = CHECKSUMS_NAME in package.files and _sha256(package.root / CHECKSUMS_NAME) == digest
+    faults = [] if found else ["not the files that were written"]
+    return outcome(faults, "every file as it was written")
 
 
 def _checksum_faults(package: AnyPackage) -> Iterator[str]:

@@ -8,7 +8,7 @@ from pipelines.verify import shape, twin
 from pipelines.verify.absent import Absent, absent_learners
 from pipelines.verify.aggregate_verification import cell_checks, noise_checks
 from pipelines.verify.charged import as_charged, differences
-from pipelines.verify.files import file_checks
+from pipelines.verify.files import file_checks, written_checks
 from pipelines.verify.outcome import Check, Outcome, guarded, outcome
 from pipelines.verify.package import Folder
 from pipelines.verify.synthetic import SyntheticPackage, read_synthetic
@@ -86,6 +86,7 @@ def verify_synthetic(
     if approved is not None:
         plan.append(("approval", partial(_as_agreed, package, approved)))
         plan.append(("ledger", partial(as_charged, package.cells, approved.cells)))
+        plan += written_checks(package, approved.cells.package_sha256)
     if missing is not None:
         name = package.manifest.cells.name
         search = partial(absent_learners, name, package.searched(), missing)

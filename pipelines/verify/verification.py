@@ -103,6 +103,7 @@ def _verify_folder(folder: Folder, approval: Path | None, missing: Absent | None
     plan = [*files.file_checks(package), *_extract_checks(package.extract)]
     if approved is not None:
         plan.append(("approval", partial(as_approved, package.manifest, approved)))
+        plan += files.written_checks(package, approved.package_sha256)
     if missing is not None:
         search = partial(absent_learners, package.manifest.name, package.searched(), missing)
         plan.append(("absent-learners", search))

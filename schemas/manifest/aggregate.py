@@ -10,7 +10,7 @@ from typing import Final
 from schemas.manifest.draws import Draw, Measurement, Privacy
 from schemas.manifest.error import demand, one_of
 from schemas.manifest.query import DISCOVERED, Query
-from schemas.manifest.values import ACCESS, SHA256, SLUG, is_head, is_inside, is_utc
+from schemas.manifest.values import ACCESS, SHA256, SLUG, is_digest, is_inside, is_utc
 
 AGGREGATE: Final = "aggregate"
 """The release type."""
@@ -158,7 +158,7 @@ class AggregatePromise:
             (self.data_version.isprintable(), "data_version", "printable text"),
             (all(map(str.isprintable, self.legal_bases)), "legal_bases", "printable texts"),
             (bool(self.measurements), "measurements", "at least one"),
-            (is_head(self.audit_head), "audit_head", "64 hex digits"),
+            (is_digest(self.audit_head), "audit_head", "64 hex digits"),
         )
 
     @property
@@ -207,6 +207,7 @@ class AggregateApproval:
             they were planned before a row was read.
         charge_id: of the charge in the ledger.
         draws: of that charge, as the ledger has them.
+        package_sha256: as in `Approval`.
 
     The other attributes are those of `AggregatePromise`.
     """
@@ -218,12 +219,14 @@ class AggregateApproval:
     tables: Mapping[str, "ApprovedTable"]
     charge_id: str
     draws: tuple[Draw, ...]
+    package_sha256: str | None = None
 
     def __post_init__(self) -> None:
         demand(
             *_common_rules(self),
             (_is_name(self.charge_id), "charge.id", "an id"),
             (bool(self.draws), "charge.measurements", "at least one"),
+            (is_digest(self.package_sha256), "package_sha256", "64 hex digits"),
         )
 
 

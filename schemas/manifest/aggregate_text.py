@@ -1,6 +1,7 @@
 """The JSON of an aggregate package's manifest, and of the approval it is held against.
 
-All that has no value is null; only `audit_head` is left out where a registry has no chain.
+All that has no value is null; only `audit_head` is left out where a registry has no chain, and
+`package_sha256` where an approval was written before it was told.
 """
 
 from collections.abc import Sequence
@@ -26,6 +27,11 @@ from schemas.manifest.cells_text import (
 )
 from schemas.manifest.draws import LARGEST_UNITS, Draw, Measurement, Privacy
 from schemas.manifest.node import Node, built, dump, load
+from schemas.manifest.promise_text import (
+    PACKAGE_SHA256,
+    package_sha256_json,
+    read_package_sha256,
+)
 from schemas.manifest.text import PROFILE
 from schemas.manifest.values import FORMAT_VERSION
 
@@ -116,7 +122,7 @@ def parse_aggregate_approval(text: str) -> AggregateApproval:
         ManifestError: the text is not JSON, or not such an approval.
     """
     root = load(text)
-    root.keys(set(CELLS_APPROVAL_KEYS))
+    root.keys(set(CELLS_APPROVAL_KEYS), frozenset({PACKAGE_SHA256}))
     root.child("release_type").constant(AGGREGATE)
     return read_cells_approval(root)
 
@@ -130,6 +136,7 @@ def read_cells_approval(root: Node) -> AggregateApproval:
         tables={name: _approved(table) for name, table in root.child("tables").children()},
         charge_id=charge.child("id").text(),
         draws=tuple(_draw(node, set()) for node in charge.child("measurements").array()),
+        package_sha256=read_package_sha256(root),
     )
 
 
@@ -153,6 +160,7 @@ def cells_approval_json(approval: AggregateApproval) -> dict[str, Any]:
             "id": approval.charge_id,
             "measurements": [_draw_json(draw) for draw in approval.draws],
         },
+        **package_sha256_json(approval.package_sha256),
     }
 
 

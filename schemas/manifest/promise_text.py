@@ -2,7 +2,8 @@
 
 `recoding`, `protected`, `l`, `t` and `item_limit` came later than the other keys: they are always
 written, and may be left out of what is read, which then promises none of them. `project` is written
-under linked scope only, `audit_head` where a registry has a chain.
+under linked scope only, `audit_head` where a registry has a chain. `package_sha256` of an approval
+came later still.
 """
 
 from collections.abc import Mapping
@@ -32,6 +33,7 @@ _SHARED_KEYS: Final = (
     "item",
 )
 _PROMISE_KEYS: Final = (*_SHARED_KEYS, "data_version", "cut_off", "legal_bases")
+PACKAGE_SHA256: Final = "package_sha256"
 _LATER_KEYS: Final = frozenset({"recoding", "protected", "l", "t", "project"})
 
 
@@ -84,7 +86,7 @@ def parse_approval(text: str) -> Approval:
         ManifestError: the text is not JSON, or not an approval.
     """
     root = load(text)
-    later = _LATER_KEYS | {"item_suppression_limit", "domains"}
+    later = _LATER_KEYS | {"item_suppression_limit", "domains", PACKAGE_SHA256}
     root.keys({*_SHARED_KEYS, "maximum_share", "suppression_limit", "tables"}, later)
     tables = {
         name: {column: role.text() for column, role in table.children()}
@@ -97,6 +99,7 @@ def parse_approval(text: str) -> Approval:
         item_suppression_limit=0.0 if item_limit is None else item_limit.number(),
         domains={column: labels.texts() for column, labels in _columns(root, "domains")},
         tables=tables,
+        package_sha256=read_package_sha256(root),
     )
 
 
@@ -111,8 +114,20 @@ def render_approval(approval: Approval) -> str:
             "item_suppression_limit": approval.item_suppression_limit,
             "tables": {name: dict(columns) for name, columns in approval.tables.items()},
             "domains": {column: list(labels) for column, labels in approval.domains.items()},
+            **package_sha256_json(approval.package_sha256),
         }
     )
+
+
+def read_package_sha256(node: Node) -> str | None:
+    """The hash of the package that an approval goes with, where it tells one."""
+    found = node.optional(PACKAGE_SHA256)
+    return None if found is None else found.text()
+
+
+def package_sha256_json(digest: str | None) -> dict[str, str]:
+    """The inverse of `read_package_sha256`."""
+    return {} if digest is None else {PACKAGE_SHA256: digest}
 
 
 def _shared(node: Node) -> dict[str, Any]:

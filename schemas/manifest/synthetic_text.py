@@ -15,6 +15,7 @@ from schemas.manifest.aggregate_text import (
 )
 from schemas.manifest.cells_text import or_null, table_json
 from schemas.manifest.node import Node, built, dump, load
+from schemas.manifest.promise_text import PACKAGE_SHA256
 from schemas.manifest.synthetic import (
     SYNTHETIC,
     SyntheticApproval,
@@ -65,7 +66,7 @@ def parse_synthetic_approval(text: str) -> SyntheticApproval:
         ManifestError: the text is not JSON, or not such an approval.
     """
     root = load(text)
-    root.keys({*CELLS_APPROVAL_KEYS, _TWIN, "invented"})
+    root.keys({*CELLS_APPROVAL_KEYS, _TWIN, "invented"}, frozenset({PACKAGE_SHA256}))
     root.child("release_type").constant(SYNTHETIC)
     return SyntheticApproval(
         cells=read_cells_approval(root),

@@ -176,7 +176,7 @@ class Promise:
             (_is_within(self.suppressed_share, limit), "suppression.share", within),
             (0 <= item_limit <= 1, "suppression.item_limit", "a share from 0 to 1"),
             (not course or not item_limit, "suppression.item_limit", "0 under course scope"),
-            (is_head(self.audit_head), "audit_head", "64 hex digits"),
+            (is_digest(self.audit_head), "audit_head", "64 hex digits"),
         )
 
 
@@ -211,6 +211,8 @@ class Approval:
         tables: table -> column -> role, for every column but the learner key.
         domains: sensitive column -> every label it may have, without which a bound on some of them
             means nothing. Columns left out are not held to any.
+        package_sha256: of the package as it was written: of its list of checksums, which covers
+            every other file, in hex; None in what was built before approvals told it.
 
     The other attributes are those of `Promise`.
     """
@@ -232,6 +234,7 @@ class Approval:
     item_suppression_limit: float = 0.0
     domains: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     project: str | None = None
+    package_sha256: str | None = None
 
     def __post_init__(self) -> None:
         roles = {role for columns in self.tables.values() for role in columns.values()}
@@ -244,6 +247,7 @@ class Approval:
                 "a share from 0 to 1",
             ),
             (roles <= set(ROLES) - {LEARNER_KEY}, "tables", f"roles: {one_of(ROLES[1:])}"),
+            (is_digest(self.package_sha256), "package_sha256", "64 hex digits"),
         )
 
 
@@ -279,8 +283,8 @@ def _is_project(project: str | None, scope: str) -> bool:
     return scope == LINKED and SLUG.fullmatch(project) is not None
 
 
-def is_head(digest: str | None) -> bool:
-    """Whether this is the hash of an entry of an audit chain, or none is told."""
+def is_digest(digest: str | None) -> bool:
+    """Whether this is a hash, such as that of an entry of an audit chain, or none is told."""
     return digest is None or SHA256.fullmatch(digest) is not None
 
 

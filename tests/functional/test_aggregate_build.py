@@ -57,6 +57,7 @@ def test_every_kind_of_query_gives_a_verified_package(tmp_path, regime, spend):
     said = json.loads(run("verify", package, "--approval", approval, "--json"))
     assert said["ok"], [check for check in said["checks"] if not check["ok"]]
     assert (said["release_type"], said["k_found"]) == ("aggregate", None)
+    assert said["checks"][-1]["name"] == "as-written"
     assert {path.stem for path in (world / "package" / "data").glob("*.csv")} == {
         "detail", "margin", "everybody", "events", "effort", "scores", "clicks", "shares", "few", "many"
     }  # fmt: skip

@@ -93,6 +93,7 @@ def test_a_package_of_each_kind(world: Path, case: str):
     found = verify_package(world / "package", world / "package.steward" / "approval.json")
     assert [check.name for check in found.checks if not check.ok] == []
     assert found.approved
+    assert found.checks[-1].name == "as-written"
     assert found.k_found is not None
     assert found.k_found >= 5
     enrolments = pl.read_parquet(world / "package" / "data" / "enrolments.parquet")

@@ -51,6 +51,7 @@ def test_a_twin_has_the_schema_of_its_extract(tmp_path, regime, spend, scope, na
     said = verified(world)
     assert said["ok"], [check for check in said["checks"] if not check["ok"]]
     assert (said["release_type"], said["k_found"]) == ("synthetic", None)
+    assert said["checks"][-1]["name"] == "as-written"
     (world / "request.toml").write_text(EXTRACT.format(scope=scope))
     build(world, "extract")
     shapes = [

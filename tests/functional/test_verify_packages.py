@@ -2,8 +2,10 @@
 
 import json
 import os
+import shutil
 import subprocess
 import sys
+from pathlib import Path
 
 import polars as pl
 import pytest
@@ -12,8 +14,10 @@ from click.testing import CliRunner
 from pipelines.cli.verify import verify
 from pipelines.verify import UnreadablePackageError, verify_package
 from schemas.manifest import parse_manifest, render_manifest
+from tests import cells, twinpackage
 from tests.forging import (
     K,
+    approve,
     build,
     checksum,
     drop_a_learner,
@@ -21,8 +25,10 @@ from tests.forging import (
     extra_column,
     failed,
     fields_of,
+    holding_the_files,
     lower_k,
     open_domain,
+    promise_of,
     raw_id,
     remove_item_from_the_file,
     seal,
@@ -146,6 +152,45 @@ def test_nothing_hides_beside_the_cells(course, forge, check):
     forge(course)
     seal(course)
     assert failed(course) == {check}
+
+
+def words_in_texts(root):
+    """Rows and counts of the source, in texts for people."""
+    for name in ("README.md", "codebook.md"):
+        with (root / name).open("a") as file:
+            file.write("\n\nLearner 11391 failed. The exact count of F is 7.\n")
+
+
+def another_title(root):
+    """A title that nobody asked for."""
+    edit(root, lambda m: m.update(title="Learner 11391 failed"))
+
+
+def another_cut_off(root):
+    """Rights as of another day, and another basis."""
+    told = {"cut_off": "2020-01-01T00:00:00Z", "legal_bases": ["none"], "data_version": "2"}
+    edit(root, lambda m: m["kohort"].update(told))
+
+
+@pytest.mark.parametrize("forge", [words_in_texts, another_title, another_cut_off])
+@pytest.mark.parametrize("kind", ["microdata", "aggregate", "synthetic"])
+def test_what_only_an_approval_with_the_files_can_tell(tmp_path, kind, forge):
+    """Words are vouched for by the approval that a build writes, and by nothing else."""
+    root, path = tmp_path / "package", tmp_path / "approval.json"
+    if kind == "microdata":
+        older = approve(path, promise_of("course"))
+        build(root, "course")
+    else:
+        other = cells if kind == "aggregate" else twinpackage
+        other.build(root, *([] if kind == "aggregate" else ["course"]))
+        older = other.approve(path, root)
+    written = holding_the_files(Path(shutil.copy(older, tmp_path / "written.json")), root)
+    assert not failed(root, written)
+    forge(root)
+    assert "as-written" not in failed(root, written)  # the list of checksums is the same
+    seal(root)
+    assert not failed(root, older)
+    assert failed(root, written) == {"as-written"}
 
 
 @pytest.mark.parametrize("stated", [{"bytes": 1}, {"hash": "sha256:" + "0" * 64}])

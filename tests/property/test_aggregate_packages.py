@@ -17,6 +17,7 @@ from pipelines.noisy_files import NoisyBuilding
 from pipelines.permitted import Permitted
 from pipelines.sources.quarantine import Quarantine
 from pipelines.steward import APPROVAL_FILE
+from pipelines.store import package_digest
 from pipelines.verify import verify_package
 from schemas.declaration import parse_toml
 from schemas.policy import Policy
@@ -41,6 +42,7 @@ def packed(world: World, folder: Path) -> list:
         folder / "steward",
         building,
         charged=planned_draws(plan),
+        package_sha256=package_digest(folder / "package"),
         quarantine=Quarantine(),
         delta=1e-6,
     )

@@ -143,6 +143,7 @@ approvals = st.builds(
     .map(lambda some: {t.name: ApprovedTable(t.query, t.fields) for t in some}),
     charge_id=digests,
     draws=st.lists(draws, min_size=1, max_size=3).map(tuple),
+    package_sha256=st.none() | digests,
 )
 
 
@@ -391,6 +392,8 @@ CHARGE = ("charge",)
         (("tables", "counts", "query", "cells"), 0),
         (("tables", "counts", "query"), DROP),
         (("tables", "counts", "path"), "data/counts.parquet"),
+        (("package_sha256",), "2" * 63),
+        (("package_sha256",), None),
         (("charge",), DROP),
         ((*CHARGE, "id"), ""),
         ((*CHARGE, "more"), 1),

@@ -108,6 +108,7 @@ APPROVAL = Approval(
     maximum_share={"grade": 0.5},
     suppression_limit=0.05,
     tables={"learners": {"gender": "quasi-identifier"}},
+    package_sha256="3" * 64,
     **LATER_BOUNDS,
 )
 DROP = object()
@@ -198,9 +199,10 @@ def test_packages_and_approvals_of_before_still_read():
     found = parse_manifest(json.dumps(document)).promise
     assert found == dataclasses.replace(PROMISE, **PLAIN)
     document = json.loads(render_approval(APPROVAL))
-    for key in (*LATER, "item_suppression_limit"):
+    for key in (*LATER, "item_suppression_limit", "package_sha256"):
         del document[key]
-    assert parse_approval(json.dumps(document)) == dataclasses.replace(APPROVAL, **PLAIN)
+    before = dataclasses.replace(APPROVAL, **PLAIN, package_sha256=None)
+    assert parse_approval(json.dumps(document)) == before
 
 
 def test_learner_key_is_unique_in_learner_tables_only():
@@ -389,6 +391,8 @@ def test_not_a_manifest(text):
         (["tables", "learners", "gender"], "learner-key", "tables"),
         (["tables", "learners"], [], "tables.learners"),
         (["approved_by"], "steward", ""),
+        (["package_sha256"], "3" * 63, "package_sha256"),
+        (["package_sha256"], None, "package_sha256"),
         (["access"], DROP, "access"),
     ],
 )

@@ -132,6 +132,7 @@ def approvals(draw):
         tables={t.name: ApprovedTable(t.query, t.fields) for t in told.cells.resources},
         charge_id=draw(digests),
         draws=tuple(draw(st.lists(draws, min_size=1, max_size=2))),
+        package_sha256=draw(st.none() | digests),
     )
     tables = {t.name: TwinTable(t.grain, t.fields, t.primary_key) for t in told.tables}
     return SyntheticApproval(cells, tables, told.twin)
