@@ -5,21 +5,23 @@ from typing import Final
 
 import numpy as np
 
-from synth.behaviour import CERTIFIED, behave, fates, progress
+from synth.behaviour import CERTIFIED, Log, behave, fates, progress
 from synth.catalogue import Catalogue, make_catalogue
 from synth.catalogue_tables import catalogue_tables
 from synth.clickstream import clickstream
 from synth.codes import code_tables
+from synth.columns import Ints
 from synth.coursera_preset import CourseraPreset
 from synth.enrolling import (
     Block,
+    Enrolments,
     enrol,
     memberships,
     session_memberships,
     specialization_enrolments,
 )
 from synth.forum import forum
-from synth.grading import grade_items, grade_tables
+from synth.grading import LATEST_GRADE, grade_items, grade_tables
 from synth.offering_tables import offering_tables
 from synth.parts import BLOCK, Part
 from synth.peers import peer_reviews
@@ -39,7 +41,9 @@ def coursera_parts(
     """Make a world, part by part; the same arguments give the same parts.
 
     Referentially sound: whoever stands in a table has a profile, and so have courses and items.
-    Time runs forward: join <= membership <= progress <= grade. Timestamps are naive UTC.
+    Time runs forward: join <= membership <= progress <= grade, and whoever leaves does so after
+    that, and after his posts. He may still edit one, review others' work, or be moved to a later
+    session. Timestamps are naive UTC.
 
     Args:
         preset: what it is like.
@@ -98,7 +102,12 @@ def _tables(
     return {
         "users": learners.users,
         "course_memberships": memberships(
-            block, preset.enrolling, passed=passed, instructors=instructors, rng=roles
+            block,
+            preset.enrolling,
+            passed=passed,
+            until=_until(log, enrolments),
+            instructors=instructors,
+            rng=roles,
         ),
         "on_demand_session_memberships": session_memberships(block, preset.enrolling, roles),
         "users_courses__s12n_enrollments": specialization_enrolments(
@@ -112,6 +121,13 @@ def _tables(
         **clickstream(log, block, preset=preset.clickstream, rng=clicking),
         **(bridges(learners, enrolments.users, bridging) if isolated else {}),
     }
+
+
+def _until(log: Log, enrolments: Enrolments) -> Ints:
+    """When all that a learner does in a course is over; his grade and posts follow within days."""
+    until = enrolments.starts.copy()
+    until[log.active] = log.ends + LATEST_GRADE
+    return until
 
 
 def _rng(stream: int, seed: int, number: int) -> np.random.Generator:

@@ -102,7 +102,13 @@ def registration_shares(mean: float, most: int) -> Floats:
 
 
 def memberships(
-    block: Block, preset: Enrolling, *, passed: Mask, instructors: int, rng: np.random.Generator
+    block: Block,
+    preset: Enrolling,
+    *,
+    passed: Mask,
+    until: Ints,
+    instructors: int,
+    rng: np.random.Generator,
 ) -> pl.DataFrame:
     """The log of roles, by time: some look first, some leave, a few only look or teach.
 
@@ -110,6 +116,7 @@ def memberships(
         block: who is where.
         preset: how many look and leave.
         passed: by enrolment.
+        until: the moment, by enrolment, before which nobody leaves: what he does there lies before.
         instructors: how many of the learners teach, each in one course.
         rng: where chance comes from.
     """
@@ -117,7 +124,7 @@ def memberships(
     size = len(enrolments)
     reach = enrolments.starts - enrolments.possible
     before = enrolments.possible + (rng.random(size) * reach).astype(np.int64)
-    after = enrolments.starts + rng.integers(DAY, 200 * DAY, size)
+    after = until + rng.integers(DAY, 200 * DAY, size)
     first = rng.random(size)
     looked = np.flatnonzero(first < preset.looked_before.value)
     early = np.flatnonzero(first >= 1 - preset.registered_early.value)

@@ -14,6 +14,9 @@ from synth.enrolling import Block
 from synth.parts import Part
 from synth.people import LEARNER
 
+LATEST_GRADE: Final = 2 * DAY
+"""Within so many seconds of the last thing done in a course its grade is given."""
+
 _DIGITS: Final = 4
 
 
@@ -120,7 +123,7 @@ def _courses(
         {
             "course_id": block.courses(active),
             LEARNER: block.users(active),
-            "course_grade_ts": timestamps(log.ends + rng.integers(0, 2 * DAY, len(active))),
+            "course_grade_ts": timestamps(log.ends + rng.integers(0, LATEST_GRADE, len(active))),
             "course_passing_state_id": state[active].astype(np.int32),
             "course_grade_overall_passed_items": passed,
             "course_grade_overall": grade,

@@ -147,7 +147,7 @@ def test_keys_are_unique(world, table, key):
 
 
 def test_time_runs_forward(world):
-    """Joining comes before enrolling, enrolling before progress, progress before the grade."""
+    """Joining, enrolling, progress, the grade; whoever leaves does so after all that, and posts."""
     keys = [LEARNER, "course_id"]
     log = world["course_memberships"].join(world["users"], on=LEARNER)
     assert (log["user_join_ts"] <= log["course_membership_ts"]).all()
@@ -163,6 +163,17 @@ def test_time_runs_forward(world):
     grades = world["course_grades"].join(last, on=keys)
     assert grades.height == world["course_grades"].height
     assert (grades["course_progress_ts"] <= grades["course_grade_ts"]).all()
+    left = world["course_memberships"].filter(course_membership_role="NOT_ENROLLED")
+    for table, moment in (
+        ("course_progress", "course_progress_ts"),
+        ("course_item_grades", "course_item_grade_ts"),
+        ("course_grades", "course_grade_ts"),
+        ("discussion_questions", "discussion_question_created_ts"),
+        ("discussion_answers", "discussion_answer_created_ts"),
+    ):
+        rows = world[table].join(left, on=keys)
+        assert rows.height > 10, table
+        assert (rows[moment] < rows["course_membership_ts"]).all(), table
 
 
 def test_posts_and_reviews_follow_what_they_are_about(world):
