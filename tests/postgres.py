@@ -41,10 +41,10 @@ class Server:
     admin: URL
 
     @contextmanager
-    def database(self) -> Iterator[URL]:
-        """A fresh, empty database; dropped at the end, whoever is connected."""
+    def database(self, template: str | None = None) -> Iterator[URL]:
+        """A fresh database, empty or like another; dropped at the end, whoever is connected."""
         name = f"kohort_{secrets.token_hex(6)}"
-        self.execute(f"CREATE DATABASE {name}")
+        self.execute(f"CREATE DATABASE {name} TEMPLATE {template or 'template1'}")
         try:
             yield self.admin.set(database=name)
         finally:

@@ -1,11 +1,13 @@
 """Both databases that a workspace may have, and what runs on both of them."""
 
 import os
+import shutil
 
 import pytest
 from sqlalchemy import URL
 
-from pipelines.governance.database import create_registry
+from pipelines.governance.database import create_registry, open_registry
+from tests.crashing import DATABASES, prepared_worlds
 
 EVERY_MOMENT = "KOHORT_EVERY_MOMENT"
 """An environment variable: where it is set, nothing is left out."""
@@ -39,17 +41,56 @@ def _runs(item):
     return by
 
 
-@pytest.fixture(params=["sqlite", "postgresql"])
+@pytest.fixture(params=DATABASES)
 def registry_url(request, tmp_path):
-    """The address of a fresh, empty database."""
+    """The address of a fresh database: empty, or laid where the test asks for `registry` too."""
+    laid = "registry" in request.fixturenames
     if request.param == "sqlite":
-        yield URL.create("sqlite", database=str(tmp_path / "kohort.sqlite"))
+        file = tmp_path / "kohort.sqlite"
+        if laid:
+            shutil.copy(request.getfixturevalue("laid_file"), file)
+        yield _file(file)
     else:
-        with request.getfixturevalue("postgresql").database() as url:
+        template = request.getfixturevalue("laid_database") if laid else None
+        with request.getfixturevalue("postgresql").database(template) as url:
             yield url
 
 
 @pytest.fixture
 def registry(registry_url):
     """A registry that was just made."""
-    return create_registry(registry_url)
+    return open_registry(registry_url)
+
+
+@pytest.fixture(scope="session")
+def laid_file(tmp_path_factory):
+    """A registry in a file: laying one takes ten times as long as copying it."""
+    file = tmp_path_factory.mktemp("laid") / "kohort.sqlite"
+    create_registry(_file(file)).dispose()
+    return file
+
+
+@pytest.fixture(scope="session")
+def laid_database(postgresql):
+    """The same on the server: the name of its database."""
+    with postgresql.database() as url:
+        create_registry(url).dispose()
+        yield url.database
+
+
+@pytest.fixture(scope="session")
+def known_worlds():
+    """Prepared worlds by their database: the same for every module."""
+    return {}
+
+
+@pytest.fixture(scope="module", params=DATABASES)
+def worlds(request, known_worlds, tmp_path_factory):
+    """Prepared worlds on each database."""
+    if request.param not in known_worlds:
+        known_worlds[request.param] = prepared_worlds(request, tmp_path_factory)
+    return known_worlds[request.param]
+
+
+def _file(path):
+    return URL.create("sqlite", database=str(path))

@@ -14,8 +14,6 @@ import pytest
 
 from pipelines.build import STEPS
 from tests.crashing import (
-    DATABASES,
-    DIVIDED,
     AtMoment,
     AtOnce,
     AtStep,
@@ -23,7 +21,6 @@ from tests.crashing import (
     assert_whole,
     build_next,
     left_behind,
-    prepared_worlds,
     starve,
 )
 
@@ -31,12 +28,6 @@ SIZES = [500, 2_000, 50_000]
 """Bytes that a file may have at most; a build writes larger ones."""
 
 SOME = ("read", "write", "record", "keep a copy", "publish", "hand over")
-
-
-@pytest.fixture(scope="module", params=DATABASES)
-def worlds(request, tmp_path_factory):
-    """Prepared worlds on each database."""
-    return prepared_worlds(request, tmp_path_factory)
 
 
 def ends_well(world, ended) -> None:
@@ -48,7 +39,7 @@ def ends_well(world, ended) -> None:
     assert world.states().count("served") == 1
 
 
-@pytest.mark.sampled("postgresql", step=DIVIDED)
+@pytest.mark.sampled("postgresql", step=("record", "publish"))
 @pytest.mark.parametrize("step", STEPS)
 def test_no_file_grows_from_a_step_on(worlds, tmp_path, step: str):
     """Each write fails, by whatever library it is made."""
@@ -56,7 +47,7 @@ def test_no_file_grows_from_a_step_on(worlds, tmp_path, step: str):
         ends_well(world, world.build(AtStep(step, starve)).end())
 
 
-@pytest.mark.sampled("postgresql", kind=("outdated",))
+@pytest.mark.sampled("postgresql", kind=("outdated",), number=(30,))
 @pytest.mark.parametrize("number", [3, 30, 60])
 @pytest.mark.parametrize("kind", ["ready", "outdated"])
 def test_no_file_grows_from_a_moment_on(worlds, tmp_path, kind: str, number: int):
@@ -66,7 +57,7 @@ def test_no_file_grows_from_a_moment_on(worlds, tmp_path, kind: str, number: int
         ends_well(world, ended)
 
 
-@pytest.mark.sampled("postgresql", size=(2_000,))
+@pytest.mark.sampled("postgresql", kind=("outdated",), size=(2_000,))
 @pytest.mark.parametrize("size", SIZES)
 @pytest.mark.parametrize("kind", ["served", "outdated"])
 def test_no_file_grows_beyond_a_size(worlds, tmp_path, kind: str, size: int):
@@ -101,7 +92,7 @@ def fill(folder: Path) -> Path:
     return folder / "filler"
 
 
-@pytest.mark.sampled("postgresql", step=("write", "publish"))
+@pytest.mark.sampled("postgresql", step=("publish",))
 @pytest.mark.parametrize("step", SOME)
 def test_a_full_disk(worlds, disk, step: str):
     """The workspace, its database and the output on one disk that fills up before a step."""

@@ -7,7 +7,7 @@ import json
 
 import pytest
 
-from tests.crashing import AtStep, assert_tidy, build_next, kill_me, prepared_worlds
+from tests.crashing import AtStep, assert_tidy, build_next, kill_me
 
 TWIN = """
 title = "Invented"
@@ -25,12 +25,7 @@ epsilon = 0.5
 """
 
 
-@pytest.fixture(scope="module", params=["sqlite"])
-def worlds(request, tmp_path_factory):
-    """Prepared worlds."""
-    return prepared_worlds(request, tmp_path_factory)
-
-
+@pytest.mark.parametrize("worlds", ["sqlite"], indirect=True)
 @pytest.mark.parametrize(
     ("step", "charges", "again"),
     [("invent learners", ["lost", "committed"], False), ("hand over", ["committed"], True)],
