@@ -12,9 +12,10 @@ from typing import Final
 
 from pipelines.verify.aggregate import CellPackage, Cells
 from pipelines.verify.agreeing import differing
-from pipelines.verify.cells import quantile_column, value_columns
+from pipelines.verify.cells import quantile_column
 from pipelines.verify.noise import units
 from pipelines.verify.outcome import Outcome, outcome, plural
+from pipelines.verify.overlapping import drawn_columns, near_faults
 from schemas.manifest import (
     DISCOVERED,
     DISCRETE_GAUSSIAN,
@@ -51,6 +52,7 @@ def figures(package: CellPackage) -> Outcome:
     for one, other in combinations(package.tables, 2):
         faults += _copy_faults(package, one, other)
     faults += _all_alike_faults(package)
+    faults += near_faults(package)
     return outcome(faults, "as draws may give them")
 
 
@@ -118,7 +120,7 @@ def _alike_faults(package: CellPackage, table: Cells) -> Iterator[str]:
     """
     if table.query.keys == DISCOVERED or table.query.consistent_with:
         return
-    for name in _drawn_columns(table):
+    for name in drawn_columns(table):
         draw, told = package.draw_of(table.name, name), _whole(table, name)
         common = math.gcd(*(figure - told[0] for figure in told))
         for step in (None, *_STEPS):
@@ -143,7 +145,7 @@ def _copy_faults(package: CellPackage, one: Cells, other: Cells) -> Iterator[str
     shared = tuple(key for key in one.keys if key in other.keys)
     enums = {column.name: column.enum for column in one.resource.fields}
     sums = math.prod(len(enums[key]) for key in shared)
-    for name in sorted(set(_drawn_columns(one)) & set(_drawn_columns(other))):
+    for name in sorted(set(drawn_columns(one)) & set(drawn_columns(other))):
         p = min(likeliest(package.draw_of(table.name, name)) for table in (one, other))
         if p**sums < _RARE and not differing(one, other, name, shared):
             yield f"{one.name} and {other.name}: {name} agrees, as noise of their own does not"
@@ -176,13 +178,6 @@ def _all_alike_faults(package: CellPackage) -> Iterator[str]:
         ):
             named = " and ".join(keys) or "everybody"
             yield f"{len(group)} tables agree on {named}, as noise of their own does not"
-
-
-def _drawn_columns(table: Cells) -> list[str]:
-    """The columns of figures that are whole numbers, or units, with noise of their own."""
-    if table.query.metric == QUANTILES:
-        return []
-    return [value.name for value, _ in value_columns(table.query) if value.name != MEAN]
 
 
 def _whole(table: Cells, column: str) -> list[int]:
