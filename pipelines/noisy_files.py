@@ -46,48 +46,59 @@ _Plan = TypeVar("_Plan", bound=NoisyPlan)
 
 
 @dataclass(frozen=True, slots=True)
-class NoisyBuilding(Generic[_Plan]):
-    """What is known of a noisy release before it is counted.
+class Stamp:
+    """What a package says of its build, and no plan knows.
 
     Attributes:
-        plan: what is built.
-        rights: whose rows.
-        inputs: the hash of what they are made from: the version of the data.
+        inputs: the hash of what it is made from: the version of the data.
         release: the id that it will have.
         moment: of the build, and the cut-off of rights (ISO 8601).
         audit_head: the hash of the audit chain's head, before rights were read.
     """
 
-    plan: _Plan
-    rights: Permitted
     inputs: str
     release: str
     moment: str
     audit_head: str
 
 
+@dataclass(frozen=True, slots=True)
+class NoisyBuilding(Generic[_Plan]):
+    """What is known of a noisy release before it is counted.
+
+    Attributes:
+        plan: what is built.
+        rights: whose rows.
+        stamp: of the build.
+    """
+
+    plan: _Plan
+    rights: Permitted
+    stamp: Stamp
+
+
 def promise_of(
-    building: NoisyBuilding[_Plan], policy: Policy, measured: tuple[m.Measurement, ...]
+    plan: NoisyPlan, policy: Policy, measured: tuple[m.Measurement, ...], stamp: Stamp
 ) -> m.AggregatePromise:
     """What the package promises of its noise.
 
     Args:
-        building: what is built.
+        plan: what is built.
         policy: its legal bases.
-        measured: all that was drawn.
+        measured: all that is drawn.
+        stamp: of the build.
     """
-    plan = building.plan
     return m.AggregatePromise(
         access=plan.request.release.access,
         family=plan.family.family,
         request_sha256=plan.request.sha256(),
         catalogue_sha256=plan.request.release.catalogue,
-        data_version=building.inputs,
-        cut_off=building.moment,
+        data_version=stamp.inputs,
+        cut_off=stamp.moment,
         legal_bases=policy.legal_bases,
         privacy=privacy_of(plan.cost),
         measurements=measured,
-        audit_head=building.audit_head,
+        audit_head=stamp.audit_head,
     )
 
 
@@ -113,7 +124,7 @@ def approved_cells(
         request_sha256=plan.request.sha256(),
         catalogue_sha256=plan.request.release.catalogue,
         tables=tables,
-        charge_id=building.release,
+        charge_id=building.stamp.release,
         draws=tuple(as_draw(draw) for draw in charged),
         package_sha256=package_sha256,
     )
@@ -142,7 +153,7 @@ def write_steward_side(
     (folder / "quarantine").mkdir()
     quarantine.write(folder / "quarantine")
     purpose = building.plan.request.purpose
-    rights = {"cut_off": building.moment, "purpose": purpose, **building.rights.decided}
+    rights = {"cut_off": building.stamp.moment, "purpose": purpose, **building.rights.decided}
     write_json(folder / "eligibility.json", rights)
     write_json(folder / "accounting.json", _accounting(drawn, delta))
 

@@ -7,6 +7,7 @@ from pipelines.aggregates.grid import Public
 from pipelines.aggregates.plan import AggregatePlan
 from pipelines.aggregates.planning import make_aggregate_plan
 from pipelines.aggregates.public import public_of
+from pipelines.drafts import demand_sayable
 from pipelines.errors import RequestError
 from pipelines.plan import Plan, make_plan
 from pipelines.settings import Workspace
@@ -87,6 +88,7 @@ def _aggregate(request: AggregateRequest, policy: Policy, public: Public) -> Agg
         raise RequestError(str(error)) from None
     plan = make_aggregate_plan(request, terms, public)
     demand_describable(plan)
+    demand_sayable(plan, policy)
     return plan
 
 
@@ -99,4 +101,5 @@ def _twin(request: SyntheticRequest, policy: Policy, public: Public) -> TwinPlan
         raise RequestError(str(error)) from None
     plan = make_twin_plan(request, public)
     demand_describable_twin(plan)
+    demand_sayable(plan, policy)
     return plan

@@ -11,6 +11,7 @@ from pipelines.aggregates.text import codebook, readme
 from pipelines.governance.ledger import PlannedDraw
 from pipelines.noisy_files import (
     NoisyBuilding,
+    Stamp,
     approved_cells,
     hold_cells_to_schema,
     promise_of,
@@ -61,14 +62,7 @@ def pack_aggregate(
                 csv_path=written.csv_path,
             )
         )
-    manifest = m.AggregateManifest(
-        name=package_name(building.release),
-        title=plan.request.title,
-        description=_TEXT,
-        created=building.moment,
-        resources=tuple(resources),
-        promise=promise_of(building, policy, measurements(plan)),
-    )
+    manifest = aggregate_manifest(plan, policy, building.stamp, resources)
     texts = {
         m.MANIFEST_NAME: m.render_aggregate(manifest),
         "README.md": readme(manifest),
@@ -76,6 +70,30 @@ def pack_aggregate(
     }
     write_texts(folder, texts)
     return manifest
+
+
+def aggregate_manifest(
+    plan: AggregatePlan, policy: Policy, stamp: Stamp, tables: Sequence[m.CellTable]
+) -> m.AggregateManifest:
+    """What the package says of itself.
+
+    Args:
+        plan: what is built.
+        policy: its legal bases.
+        stamp: of the build.
+        tables: as they were written.
+
+    Raises:
+        ManifestError: no package can say so.
+    """
+    return m.AggregateManifest(
+        name=package_name(stamp.release),
+        title=plan.request.title,
+        description=_TEXT,
+        created=stamp.moment,
+        resources=tuple(tables),
+        promise=promise_of(plan, policy, measurements(plan), stamp),
+    )
 
 
 def write_aggregate_steward(

@@ -10,7 +10,7 @@ from pipelines.aggregates.tables import noisy_tables
 from pipelines.governance import ledger
 from pipelines.governance.chain import Head
 from pipelines.noisy import Noisy, charged, counting, publish_noisy, verified_noisy
-from pipelines.noisy_files import NoisyBuilding
+from pipelines.noisy_files import NoisyBuilding, Stamp
 from pipelines.permitted import Permitted
 from pipelines.reading import Source
 from pipelines.running import Run
@@ -46,7 +46,7 @@ def make_aggregate(
             meanwhile.
     """
     moment = run.now.isoformat(timespec="seconds")
-    building = NoisyBuilding(plan, rights, inputs, run.release, moment, seen.hash)
+    building = NoisyBuilding(plan, rights, Stamp(inputs, run.release, moment, seen.hash))
     noisy = Noisy("aggregate", plan, rights, inputs, planned_draws(plan), _LIBRARIES)
     quarantine = source.staged.quarantine
     run.progress("charge the budget")

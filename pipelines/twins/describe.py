@@ -1,15 +1,20 @@
 """What is measured for a twin as its manifest will say it: cells, noise, cost."""
 
 from collections.abc import Sequence
+from typing import Final
 
 from pipelines.aggregates.describe import as_draw, demand_unpromising
 from pipelines.errors import RequestError
 from pipelines.governance.ledger import PlannedDraw
-from pipelines.noisy_files import NoisyBuilding, approved_cells
+from pipelines.noisy_files import NoisyBuilding, Stamp, approved_cells, promise_of
+from pipelines.packing import package_name
 from pipelines.twins.measuring import HALF_WIDTH, LEARNERS
 from pipelines.twins.plan import PlannedMarginal, TwinPlan
 from pipelines.twins.tables import layouts
 from schemas import manifest as m
+from schemas.policy import Policy
+
+_TEXT: Final = "Invented learners that stand in for a research extract; README.md says how."
 
 QUERY = m.Query(metric=m.LEARNERS, keys=m.GRID, cells=1)
 """What every marginal asks: distinct learners, each in one cell."""
@@ -79,6 +84,36 @@ def cell_fields(marginal: PlannedMarginal, plan: TwinPlan) -> tuple[m.CellField,
         m.CellField(LEARNERS, "integer", m.VALUE, "Distinct learners, with noise."),
         m.CellField(HALF_WIDTH, "integer", m.HALF_WIDTH, width, of=LEARNERS),
     )
+
+
+def twin_manifest(
+    plan: TwinPlan,
+    policy: Policy,
+    stamp: Stamp,
+    cells: Sequence[m.CellTable],
+    tables: Sequence[m.Resource],
+) -> m.SyntheticManifest:
+    """What the package says of itself.
+
+    Args:
+        plan: what is built.
+        policy: its legal bases.
+        stamp: of the build.
+        cells: the tables of what was measured, as they were written.
+        tables: those of invented learners.
+
+    Raises:
+        ManifestError: no package can say so.
+    """
+    measured = m.AggregateManifest(
+        name=package_name(stamp.release),
+        title=plan.request.title,
+        description=_TEXT,
+        created=stamp.moment,
+        resources=tuple(cells),
+        promise=promise_of(plan, policy, measurements(plan), stamp),
+    )
+    return m.SyntheticManifest(measured, tuple(tables), twin_of(plan))
 
 
 def twin_of(plan: TwinPlan) -> m.Twin:

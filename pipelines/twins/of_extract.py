@@ -129,7 +129,8 @@ def _lines(
 ) -> Iterator[str]:
     release = extract.release
     title = f"{_OF}{extract.title}"[:_LONGEST_TITLE].strip()
-    if any(of_title(extract)):  # words that a package may take for promises
+    twin = extract.model_copy(update={"title": title})
+    if any(of_title(twin)):  # words that a package may take for promises
         title = f"{_OF}request {extract.sha256()[:12]}"
     yield "# A synthetic twin: invented learners that stand in for an extract until it is approved."
     yield "# It needs an approval of its own where the policy asks for one, and is charged to the"

@@ -2,21 +2,19 @@
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Final
 
 from pipelines.governance.ledger import PlannedDraw
 from pipelines.noisy_files import (
     NoisyBuilding,
     hold_cells_to_schema,
-    promise_of,
     write_json,
     write_steward_side,
 )
 from pipelines.package.describe import Described
 from pipelines.package.write import write_frame, write_table, write_texts
-from pipelines.packing import hold_to_schema, package_name
+from pipelines.packing import hold_to_schema
 from pipelines.sources.quarantine import Quarantine
-from pipelines.twins.describe import QUERY, approval_of, cell_fields, measurements, twin_of
+from pipelines.twins.describe import QUERY, approval_of, cell_fields, twin_manifest
 from pipelines.twins.fidelity_report import fidelity_document, fidelity_text
 from pipelines.twins.measuring import NoisyMarginal
 from pipelines.twins.plan import TwinPlan
@@ -24,8 +22,6 @@ from pipelines.twins.text import codebook, readme
 from schemas import manifest as m
 from schemas.policy import Policy
 from synth.fidelity import Fidelity
-
-_TEXT: Final = "Invented learners that stand in for a research extract; README.md says how."
 
 
 def pack_twin(
@@ -53,15 +49,8 @@ def pack_twin(
     for table in invented:
         hold_to_schema(table)
         tables.append(write_table(folder, table, csv=csv))
-    cells = m.AggregateManifest(
-        name=package_name(building.release),
-        title=plan.request.title,
-        description=_TEXT,
-        created=building.moment,
-        resources=tuple(_write_marginal(one, plan, folder) for one in noisy),
-        promise=promise_of(building, policy, measurements(plan)),
-    )
-    manifest = m.SyntheticManifest(cells, tuple(tables), twin_of(plan))
+    cells = [_write_marginal(one, plan, folder) for one in noisy]
+    manifest = twin_manifest(plan, policy, building.stamp, cells, tables)
     texts = {
         m.MANIFEST_NAME: m.render_synthetic(manifest),
         "README.md": readme(manifest),

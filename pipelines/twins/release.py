@@ -13,7 +13,7 @@ from pipelines.errors import SettingsError
 from pipelines.governance import ledger
 from pipelines.governance.chain import Head
 from pipelines.noisy import Noisy, charged, counting, publish_noisy, verified_noisy
-from pipelines.noisy_files import NoisyBuilding
+from pipelines.noisy_files import NoisyBuilding, Stamp
 from pipelines.permitted import Permitted
 from pipelines.reading import Source
 from pipelines.running import Run
@@ -61,7 +61,7 @@ def make_twin(
     """
     _demand_extra()
     moment = run.now.isoformat(timespec="seconds")
-    building = NoisyBuilding(plan, rights, inputs, run.release, moment, seen.hash)
+    building = NoisyBuilding(plan, rights, Stamp(inputs, run.release, moment, seen.hash))
     noisy = Noisy("synthetic", plan, rights, inputs, planned_draws(plan), _LIBRARIES)
     run.progress("charge the budget")
     paid = charged(run, noisy)

@@ -13,7 +13,7 @@ from pipelines.verify.drawn import figures
 from pipelines.verify.files import file_checks, written_checks
 from pipelines.verify.outcome import Check, Outcome, guarded, outcome
 from pipelines.verify.package import Folder
-from pipelines.verify.promise import Invented, no_joint_epsilon, promise_text
+from pipelines.verify.promise import Invented, Words, no_joint_epsilon, promise_text
 from pipelines.verify.shape import SchemaFaults
 from pipelines.verify.widths import half_widths
 from schemas.manifest import AggregateApproval, AggregatePromise
@@ -127,8 +127,8 @@ def noise_checks(package: CellPackage, invented: Invented = ()) -> list[tuple[st
         ("totals", partial(noise.totals, package)),
         ("figures", partial(figures, package)),
         ("half-widths", partial(half_widths, package)),
-        ("promise-text", partial(promise_text, package, invented)),
-        ("no-joint-epsilon", partial(no_joint_epsilon, package, invented)),
+        ("promise-text", lambda: promise_text(Words.of(package, invented))),
+        ("no-joint-epsilon", lambda: no_joint_epsilon(Words.of(package, invented))),
     ]
     if any(table.query.threshold is not None for table in package.tables):
         checks.insert(3, ("thresholds", partial(noise.thresholds, package)))

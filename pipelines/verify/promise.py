@@ -6,6 +6,7 @@ Other texts of the package may not name an epsilon. What words can say otherwise
 import re
 import unicodedata
 from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 from typing import Final, TypeAlias
 
 from pipelines.verify.aggregate import CellPackage
@@ -71,33 +72,59 @@ _K: Final = re.compile(r"\bk[\s*_`]*(?:[=≥>]|is\b|of\b)[\s*_`=]*\d", re.IGNORE
 _ANONYMOUS: Final = re.compile(r"\d\W{0,3}-\W?anonym", re.IGNORECASE)
 
 
-def promise_text(package: CellPackage, invented: Invented = ()) -> Outcome:
+@dataclass(frozen=True, slots=True)
+class Words:
+    """What a package says in words.
+
+    Attributes:
+        manifest: of its tables of cells.
+        readme: what stands in the README; None where there is none.
+        codebook: what stands in the codebook.
+        invented: its tables of invented learners, of which the README says what they come from.
+    """
+
+    manifest: AggregateManifest
+    readme: str | None
+    codebook: str
+    invented: Invented = ()
+
+    @classmethod
+    def of(cls, package: CellPackage, invented: Invented = ()) -> "Words":
+        """The words of a package as it was written."""
+        readme, codebook = (_document(package, name) for name in (README_NAME, _CODEBOOK))
+        return cls(package.manifest, readme, codebook or "", invented)
+
+
+def broken_words(words: Words) -> list[str]:
+    """What the two checks below would find; they may be asked before a release is paid for."""
+    return [
+        found.detail for found in (promise_text(words), no_joint_epsilon(words)) if not found.ok
+    ]
+
+
+def promise_text(words: Words) -> Outcome:
     """The README holds each line that the manifest comes to, and no other epsilon, rho or delta.
 
     Nor has it a second line of the kind, or one that is not shown; and no other text of the package
     names another epsilon.
-
-    Args:
-        package: its tables of cells.
-        invented: its tables of invented learners, of which the README says what they come from.
     """
-    text = _readme(package)
+    text, manifest = words.readme, words.manifest
     if text is None:
         return Outcome(ok=False, detail=f"no {README_NAME}")
-    wanted = list(promised_lines(package.manifest))
+    wanted = list(promised_lines(manifest))
     promising = list(_PROMISING)
-    if invented:
-        wanted.append(invented_line(package.manifest, invented))
+    if words.invented:
+        wanted.append(invented_line(manifest, words.invented))
         promising.append(_INVENTING)
-    others = _others(package, invented)
+    others = _others(words)
     missing = sum(line not in _lines(text, alone=True) for line in wanted)
     faults = [f"{plural(missing, 'line')} of {len(wanted)} not there"] if missing else []
     said = [*_told(_AMOUNT, text), *_told(_IN_WORDS, text, *others)]
-    numbers = sum(found not in _amounts(package.promise) for found in said)
+    numbers = sum(found not in _amounts(manifest.promise) for found in said)
     numbers += sum(len(_PRIVATE.findall(_plain(one))) for one in (text, *others))
     if numbers:
         faults.append(f"{plural(numbers, 'other number')} for epsilon, rho or delta")
-    rest = _lines(_plain(text)).difference(map(_plain, [*wanted, f"# {package.manifest.title}"]))
+    rest = _lines(_plain(text)).difference(map(_plain, [*wanted, f"# {manifest.title}"]))
     more = sum(any(start in line.lower() for start in promising) for line in rest)
     if more:
         faults.append(f"{plural(more, 'other line')} like those that the manifest comes to")
@@ -106,21 +133,16 @@ def promise_text(package: CellPackage, invented: Invented = ()) -> Outcome:
     return outcome(faults, f"{plural(len(wanted), 'line')} as the manifest has them")
 
 
-def no_joint_epsilon(package: CellPackage, invented: Invented = ()) -> Outcome:
-    """The README says that its cost adds up, that microdata have none, and promises no k.
-
-    Args:
-        package: its tables of cells.
-        invented: its tables of invented learners.
-    """
-    text = _readme(package)
+def no_joint_epsilon(words: Words) -> Outcome:
+    """The README says that its cost adds up, that microdata have none, and promises no k."""
+    text = words.readme
     if text is None:
         return Outcome(ok=False, detail=f"no {README_NAME}")
     faults = []
-    if adding_up(package.promise) not in _lines(text, alone=True):
+    if adding_up(words.manifest.promise) not in _lines(text, alone=True):
         faults.append("it does not say what no epsilon is true of")
     # A column may well be called k, and stand in the codebook.
-    anonymous = any(_ANONYMOUS.search(_plain(one)) for one in (text, *_others(package, invented)))
+    anonymous = any(_ANONYMOUS.search(_plain(one)) for one in (text, *_others(words)))
     if anonymous or _K.search(_plain(text)):
         faults.append("it promises a k")
     return outcome(faults, "none is claimed with microdata")
@@ -224,23 +246,19 @@ def _measured(one: Measurement, query: Query) -> str:
     )
 
 
-def _readme(package: CellPackage) -> str | None:
-    return _document(package, README_NAME)
-
-
 def _document(package: CellPackage, name: str) -> str | None:
     if name not in package.files:
         return None
     return (package.root / name).read_text(encoding="utf-8", errors="replace")
 
 
-def _others(package: CellPackage, invented: Invented) -> list[str]:
+def _others(words: Words) -> list[str]:
     """All other texts that people write for people."""
-    manifest = package.manifest
+    manifest = words.manifest
     told = [column.description for table in manifest.resources for column in table.fields]
-    told += [column.description for table in invented for column in table.fields]
+    told += [column.description for table in words.invented for column in table.fields]
     return [
-        _document(package, _CODEBOOK) or "",
+        words.codebook,
         manifest.title,
         manifest.description,
         *(table.query.nulls or "" for table in manifest.resources),

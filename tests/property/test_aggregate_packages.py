@@ -13,7 +13,7 @@ from pipelines.aggregates.describe import as_draw, demand_describable, planned_d
 from pipelines.aggregates.pack import pack_aggregate, write_aggregate_steward
 from pipelines.aggregates.tables import noisy_tables
 from pipelines.governance.ledger import Reserved
-from pipelines.noisy_files import NoisyBuilding
+from pipelines.noisy_files import NoisyBuilding, Stamp
 from pipelines.permitted import Permitted
 from pipelines.sources.quarantine import Quarantine
 from pipelines.steward import APPROVAL_FILE
@@ -32,7 +32,7 @@ def packed(world: World, folder: Path) -> list:
     plan = world.plan
     demand_describable(plan)
     moment = "2026-01-01T00:00:00+00:00"
-    building = NoisyBuilding(plan, NOBODY, DIGEST, "0a1b2c3d", moment, DIGEST)
+    building = NoisyBuilding(plan, NOBODY, Stamp(DIGEST, "0a1b2c3d", moment, DIGEST))
     tables = noisy_tables(plan, figures(world), paid=Reserved("0a1b2c3d"))
     (folder / "package").mkdir()
     (folder / "steward").mkdir()
