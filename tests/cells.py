@@ -20,7 +20,7 @@ NOISE = [0, -7, 3, 1, -2, 5, 4, -1, 2, -3, 6, -4]
 # scale 8: h = 24: 0.0467; h = 23: 0.0529. scale 300: h = 899: 0.04987; h = 898: 0.05004.
 # Gaussian: P(x) ~ exp(-x^2 / (2 scale^2)). scale 4: h = 8: 0.0331; h = 7: 0.0601.
 # scale 2000: 1.959964 * 2000 = 3919.93.
-# Of sums of draws: 2.1184 (Laplace) or 1.959964 (Gaussian) standard deviations.
+# Of sums of draws: 2.1184 (Laplace) or 1.959964 (Gaussian) standard deviations; of ranks 2.3264.
 LAPLACE = {2: 6, 4: 12, 8: 24, 300: 899}
 GAUSSIAN = {4: 8, 2000: 3920}
 
@@ -184,15 +184,15 @@ def quantiles():
 def read_off():
     """Two quantiles of a noisy histogram of 11 candidates; scale 2: epsilon 1 / 2.
 
-    2.1184 * sqrt(11 * 2 * 2^2) = 19.87235, of which 3 / 4 and 1 / 2.
+    2.3264 * sqrt(11 * 2 * 2^2) = 21.82357, of which 3 / 4 and 1 / 2.
     """
     frame = pl.DataFrame(
         {
             "course": COURSES,
             "q25": [2, 3],
-            "q25_rank_half_width": [14.904265118414928] * 2,
+            "q25_rank_half_width": [16.36767483547984] * 2,
             "q50": [2, 8],
-            "q50_rank_half_width": [9.936176745609952] * 2,
+            "q50_rank_half_width": [10.911783223653227] * 2,
         }
     )
     drawn = draw("read_off", ["q25", "q50"], "2", 1, 1, (500_000, 125_000, 0))
@@ -262,8 +262,8 @@ def gaussian_means():
 
 
 def gaussian_quantiles():
-    """The median of a histogram of 21 candidates: 1.959964 * sqrt(21 * 4^2) / 2 = 17.96337."""
-    frame = pl.DataFrame({"q50": [0.7], "q50_rank_half_width": [17.963366778776855]})
+    """The median of a histogram of 21 candidates: 2.3264 * sqrt(21 * 4^2) / 2 = 21.32181."""
+    frame = pl.DataFrame({"q50": [0.7], "q50_rank_half_width": [21.321808193490533]})
     cost = (None, 31_250, 0)
     drawn = draw("medians", ["q50"], "4", 1, 1, cost, "discrete-gaussian", "L2")
     asked = query("quantiles", 1, bounds=[0, 2], decimals=1, quantiles=[0.5], candidates=21)

@@ -14,11 +14,15 @@ import numpy as np
 import polars as pl
 
 from pipelines.aggregates.counting import Exact, fresh_lots
+from pipelines.aggregates.expected import expected_errors
 from pipelines.aggregates.plan import AggregatePlan, PlannedQuery, half_width_of
 from tests.countedworld import Tables, count, plan_of, release, staged
 
 DRAWS = 40_000
 """Of each line of the table of coverage, at least."""
+
+RANKS = 4_000
+"""Of those that take longest: of selections, and of ranks at worst."""
 
 COURSES = [f"c{i:03d}" for i in range(200)]
 FINE, LEAST = (0.94, 0.965), 0.95
@@ -91,17 +95,26 @@ def every_line() -> Iterator[Held]:
                 yield held(what, queries, budget, number=number)
         for method in ("noisy-max", "histogram"):
             yield ranks(method, budget)
+        for others in (0, 200):
+            yield ranks("histogram", budget, clustered=others)
 
 
-def world(courses: int, learners: int) -> Tables:
-    """Courses of that many learners each, of whom each is in two; with grades and events."""
+def world(courses: int, learners: int, marks: np.ndarray | None = None) -> Tables:
+    """Courses of that many learners each, of whom each is in two; with grades and events.
+
+    Grades are even, or in each course these marks: as many as learners, an even number.
+    """
     rng = np.random.default_rng(0)
     number = courses * learners // 2
     who = [f"l{i}" for i in range(number)]
     first = np.arange(number) % courses
     courses_of = np.concatenate([first, (first + 1) % courses])
     twice = pl.DataFrame({"id": who * 2, "course": np.array(COURSES[:courses])[courses_of]})
-    grades = 100 * rng.beta(5, 2, 2 * number)
+    if marks is None:
+        grades = 100 * rng.beta(5, 2, 2 * number)
+    else:
+        place = np.arange(number) // courses
+        grades = marks[np.concatenate([place, place + learners // 2])].astype(np.float64)
     events = np.repeat(np.arange(2 * number), rng.poisson(2, 2 * number))
     return staged(
         {
@@ -168,33 +181,56 @@ def exact_column(query: PlannedQuery, exact: Exact) -> np.ndarray:
     return values / unit if query.asked.type == "sum" else values
 
 
-def ranks(method: str, budget: str) -> Held:
-    """How often the rank of a told median is within the half-width of the best candidate's."""
+def ranks(method: str, budget: str, *, clustered: int | None = None) -> Held:
+    """How often the rank of a told median is within its half-width.
+
+    Args:
+        method: of the quantile.
+        budget: of the request.
+        clustered: how many learners have the mark 0, and how many 100, where all others have 40;
+            of these there are as few as it takes that any other value is too far off. None: grades
+            as `world` has them.
+    """
     query = (
         f'type = "quantiles"\nof = "grade"\nby = ["course"]\ncells = 2\n{NULLS}\n'
         f'quantiles = [0.5]\nbounds = [0, 100]\nmethod = "{method}"'
     )
-    courses = COURSES[: 20 if method == "noisy-max" else 100]
+    courses = COURSES[: 20 if method == "noisy-max" or clustered is not None else 100]
     plan = plan_of([query], budget, courses=courses)
-    planned = plan.queries[0]
-    figures = count(world(len(courses), 200), plan, fresh_lots(os.urandom))
-    exact, points = figures["q0"], np.array(planned.candidates)
-    counts = (
-        np.array([np.bincount(np.searchsorted(points, g), minlength=101) for g in exact.groups])
-        if exact.groups
-        else exact.values[0].reshape(-1, len(points))
-    )
-    below = np.cumsum(counts, axis=1) - counts
-    share = below - 0.5 * (counts.sum(axis=1, keepdims=True) - counts)
-    far = np.abs(share) - np.abs(share).min(axis=1, keepdims=True)
+    learners, marks, said = 200, None, ""
+    if clustered is not None:
+        width = expected_errors(plan)[0].half_width
+        assert width is not None
+        marks = np.repeat([0, 40, 100], [clustered, 2 * math.floor(width) + 2, clustered])
+        learners, said = len(marks), " of three marks" if clustered else " of one mark"
+    figures = count(world(len(courses), learners, marks), plan, fresh_lots(os.urandom))
+    points = np.array(plan.queries[0].candidates)
+    far = too_far(figures["q0"], points)[: len(courses)]
     inside = told = 0
-    for _ in range(max(1, (2_000 if exact.groups else DRAWS) // len(counts))):
-        (frame,) = release(plan, figures)
+    while told < (RANKS if marks is not None or method == "noisy-max" else DRAWS):
+        frame = release(plan, figures)[0].head(len(courses))
         off = far[np.arange(len(far)), np.searchsorted(points, frame["q50"].to_numpy())]
         inside += int(np.sum(off <= frame["q50_rank_half_width"].to_numpy()))
         told += len(far)
-    return Held(f"rank of the median, {method}; {budget}", drawn(plan, 0), inside / told, told,
-                judged=False)  # fmt: skip
+    return Held(f"rank of the median{said}, {method}; {budget}", drawn(plan, 0), inside / told,
+                told, judged=False)  # fmt: skip
+
+
+def too_far(exact: Exact, points: np.ndarray) -> np.ndarray:
+    """By how much each candidate's rank is off, of each cell, as its half-width means it.
+
+    Of a histogram: how far the asked rank is from those that the candidate stands for. By score:
+    how much farther than that of the best one.
+    """
+    if not exact.groups:
+        counts = exact.values[0].reshape(-1, len(points))
+        upto, asked = np.cumsum(counts, axis=1), counts.sum(axis=1, keepdims=True) / 2
+        return np.maximum(0, np.maximum(upto - counts - asked, asked - upto))
+    places = [np.searchsorted(points, group) for group in exact.groups]
+    counts = np.array([np.bincount(place, minlength=len(points)) for place in places])
+    below = np.cumsum(counts, axis=1) - counts
+    score = np.abs(below - 0.5 * (counts.sum(axis=1, keepdims=True) - counts))
+    return score - score.min(axis=1, keepdims=True)
 
 
 def scale_of(plan: AggregatePlan, number: int) -> float:

@@ -4,13 +4,16 @@ Of one draw it is the least whole h with P(|noise| <= h) >= 0.95; beyond a scale
 noise is taken as continuous, which is at most 1 more.
 
 Of a sum of weighted draws it is a factor times the standard deviation: for Gaussian noise the exact
-one, for Laplace noise that of one draw, which a sum does not exceed. Such sums are:
+one, for Laplace noise that of one draw, which a sum does not exceed. Such a sum is a figure of a
+margin and its detailed table, made to agree by least squares. With n cells of variance c to a
+margin of variance v, and w = n c / (n c + v), a margin has the variance v w, a cell c (1 - w / n);
+whole numbers are up to 1 farther.
 
-- the rank of a quantile that is read off a noisy histogram with a bin for each candidate: of their
-  noises (1 - q) times those up to it less q times the others, at most max(q, 1 - q) of them all;
-- a figure of a margin and its detailed table, made to agree by least squares. With n cells of
-  variance c to a margin of variance v, and w = n c / (n c + v), a margin has the variance v w, a
-  cell c (1 - w / n); whole numbers are up to 1 farther.
+The rank of a quantile q that is read off a noisy histogram hangs on the largest cumulative count up
+to a candidate and the least one from there on. It is off by more than h where noise takes the one
+too far up, or the other too far down, or the total to 0 or less. These have at most two, two and
+one times the chance that the noise of all bins is beyond h / max(q, 1 - q), one way; which is 0.01
+with Gaussian noise, and with Laplace noise taken to be.
 
 The rank of a quantile that is selected among m candidates is off by more than
 scale ln((m - 1) / 0.05) of its score, of which 10,000 are one learner, in 5 of 100 cases at most.
@@ -53,6 +56,9 @@ _Z: Final = 1.959963984540054
 _SUMMED: Final = {True: 1.959964, False: 2.1184}
 """Standard deviations in the half-width of a sum of draws, Gaussian ones or not: z, and
 ln(20) / sqrt(2), rounded up."""
+
+_FIFTH: Final = 2.3264
+"""Standard deviations beyond which a Gaussian is, one way, with a probability of 0.05 / 5."""
 
 _CONTINUOUS: Final = 1024
 """The scale beyond which a Gaussian is taken as continuous."""
@@ -189,7 +195,7 @@ def rank_width(draw: Draw, share: Fraction, candidates: int) -> float:
     if draw.mechanism == NOISY_MAX:
         return float(Fraction(draw.scale) / RANK_UNITS) * math.log((candidates - 1) / _MISS)
     deviation = math.sqrt(candidates * variance_of(draw))
-    return _SUMMED[_is_gaussian(draw)] * deviation * float(max(share, 1 - share))
+    return _FIFTH * deviation * float(max(share, 1 - share))
 
 
 class _MeanNoise(NamedTuple):
