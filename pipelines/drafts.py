@@ -80,7 +80,7 @@ def _twin(plan: TwinPlan, policy: Policy) -> Words:
         for one in layouts(plan)
     ]
     manifest = twin_manifest(plan, policy, _STAMP, cells, tables)
-    texts = of_twins.readme(manifest), of_twins.codebook(manifest)
+    texts = of_twins.readme(manifest), of_twins.codebook(manifest, plan.columns)
     return Words(manifest.cells, *texts, manifest.tables)
 
 

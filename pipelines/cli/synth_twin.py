@@ -66,7 +66,7 @@ def twin(
 ) -> None:
     """Write, and with --out build, the synthetic twin of the extract that REQUEST asks for.
 
-    A twin has the extract's tables, columns and values; its learners are invented, drawn from noisy
+    A twin has the extract's tables and columns; its learners are invented, drawn from noisy
     figures that are charged to the budget. Its request is one of its own: where the policy asks for
     an approval, it needs one, and not the extract's.
     """

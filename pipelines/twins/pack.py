@@ -54,7 +54,7 @@ def pack_twin(
     texts = {
         m.MANIFEST_NAME: m.render_synthetic(manifest),
         "README.md": readme(manifest),
-        "codebook.md": codebook(manifest),
+        "codebook.md": codebook(manifest, plan.columns),
     }
     write_texts(folder, texts)
     return manifest

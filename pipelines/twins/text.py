@@ -1,9 +1,13 @@
 """The parts of a synthetic package that people read: README and codebook."""
 
+from collections.abc import Sequence
+
 from pipelines.aggregates.text import codebook as codebook_of_cells
 from pipelines.aggregates.text import error_line, promise_lines
 from pipelines.package.text import history, table_text
+from pipelines.twins.plan import TwinColumn
 from schemas import manifest as m
+from schemas.roles import WITHHELD, Role
 
 
 def readme(manifest: m.SyntheticManifest) -> str:
@@ -15,10 +19,10 @@ def readme(manifest: m.SyntheticManifest) -> str:
     return f"""# {cells.title}
 
 Invented learners, made by kohort on {cells.created[:10]} to stand in for an extract: the same
-tables, columns and values, so that an analysis can be written and tried before the extract is
-approved. Nobody in them is real. Rights and consent were read as of {promise.cut_off}; every
-learner that was counted has a recorded permission on one of these legal bases:
-{", ".join(promise.legal_bases)}.
+tables and columns, so that an analysis can be written and tried before the extract is approved.
+Its values may be coarser than these. Nobody in them is real. Rights and consent were read as of
+{promise.cut_off}; every learner that was counted has a recorded permission on one of these legal
+bases: {", ".join(promise.legal_bases)}.
 
 {invented}
 - {_marginals(cells)}: the noisy figures that these learners were drawn from
@@ -47,6 +51,12 @@ which is how often the labels of these columns occur together:
 
 What is not in there is made up as if it did not depend on one another.
 {_of_rows(twin)}
+## How an extract differs
+Here every value stands at one level of detail, which was asked for. In an extract it may be
+coarser, for everybody or for some, so that nobody is alone with it; where it is withheld it is
+`{WITHHELD}`. Code that asks for values by name, or for all but one, then counts wrongly and says
+nothing: `codebook.md` lists for every column what an extract may show instead. Look at yours.
+
 ## What is not promised
 - {error_line()}
 - Figures computed from invented learners are about them. How near they come to the real ones is
@@ -66,11 +76,33 @@ def invented_line(manifest: m.SyntheticManifest) -> str:
     )
 
 
-def codebook(manifest: m.SyntheticManifest) -> str:
-    """Every table and column: those of invented learners, then what was measured."""
+def codebook(manifest: m.SyntheticManifest, columns: Sequence[TwinColumn]) -> str:
+    """Every table and column: those of invented learners, then what was measured.
+
+    Args:
+        manifest: what the package says of itself.
+        columns: of the invented learners, with all that an extract may show of them.
+    """
     tables = "".join(table_text(table) for table in manifest.tables)
     head, _, cells = codebook_of_cells(manifest.cells).partition("\n")
-    return f"{head}\n{tables}{cells}"
+    return f"{head}\n{tables}{_instead(columns)}{cells}"
+
+
+def _instead(columns: Sequence[TwinColumn]) -> str:
+    """What an extract may show of a column beyond its values here: the rest of its hierarchy."""
+    rows = []
+    for column in columns:
+        if column.role is not Role.ITEM:
+            others = [label for label in column.ladder.domain() if label not in column.labels]
+            cells = (column.name, "; ".join(others))
+            rows.append("| " + " | ".join(cell.replace("|", "\\|") for cell in cells) + " |\n")
+    if not rows:
+        return ""
+    return (
+        "\n## What an extract may show instead\n"
+        f"Beside the values above, or in their place; `{WITHHELD}` means that one is withheld.\n\n"
+        f"| column | values |\n|---|---|\n{''.join(rows)}"
+    )
 
 
 def _marginals(cells: m.AggregateManifest) -> str:

@@ -30,6 +30,16 @@ def tables(world: Path, out: str = "package") -> dict[str, pl.DataFrame]:
     return {f.stem: pl.read_parquet(f) for f in (world / out / "data").glob("*.parquet")}
 
 
+def labels(world: Path, out: str) -> dict[str, set[str]]:
+    """Column of the tables of learners -> the labels that the manifest lists."""
+    return {
+        field["name"]: set(field["constraints"]["enum"])
+        for one in json.loads((world / out / "datapackage.json").read_text())["resources"]
+        for field in one["schema"]["fields"]
+        if one["grain"] != "cell" and field["role"] != "learner-key"
+    }
+
+
 def verified(world: Path, out: str = "package") -> dict:
     """What the checker says, held against the approval and the charge."""
     approval = str(world / f"{out}.steward" / "approval.json")
@@ -67,6 +77,14 @@ def test_a_twin_has_the_schema_of_its_extract(tmp_path, regime, spend, scope, na
     ]  # fmt: skip
     assert shapes[0] == shapes[1]
     assert shapes[0].keys() == names
+    offered = labels(world, "package")
+    text = (world / "package" / "codebook.md").read_text()
+    _, _, instead = text.partition("## What an extract may show instead\n")
+    for line in instead.partition("\n## ")[0].splitlines()[4:]:
+        _, name, others, _ = line.split("|")
+        offered[name.strip()] |= set(others.strip().split("; "))
+    shown = labels(world, "extract")
+    assert all("*" in offered[name] >= shown[name] for name in shown if name != "code")
 
 
 def test_what_is_counted(world, monkeypatch):
