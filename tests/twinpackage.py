@@ -124,6 +124,9 @@ def build(root, scope, *, pure=False, csv=False):
         resources.append({**files, **described_as})
         drawn.append(one)
     manifest = described(resources, "synthetic", drawn)
+    manifest["description"] = (
+        "Invented learners that stand in for a research extract; README.md says how."
+    )
     manifest["kohort"]["twin"] = {"pseudonym_scope": scope, "item": "course", "most_rows": 2}
     (root / "datapackage.json").write_text(json.dumps(manifest))
     retell(root)

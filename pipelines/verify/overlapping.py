@@ -95,6 +95,15 @@ class Figures:
             self._known[keys] = _sums(self.frame, keys)
         return self._known[keys]
 
+    def told(self, keys: tuple[Labels, ...]) -> list[int]:
+        """The sums alone."""
+        return self.sums(keys)[_TOLD].to_list()
+
+    def above_zero(self) -> "Figures":
+        """The same with 0 for what is below it."""
+        clipped = self.frame.with_columns(pl.col(_TOLD).clip(lower_bound=0))
+        return Figures(self.name, self.keys, clipped, self.draw)
+
 
 def figures_of(package: CellPackage, table: Cells, column: str) -> Figures:
     """What a table tells in a column; whatever is no number counts as 0."""

@@ -4,7 +4,7 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, fields
 from functools import cache, partial
 
-from pipelines.verify import shape, twin
+from pipelines.verify import margins, shape, twin
 from pipelines.verify.absent import Absent, absent_learners
 from pipelines.verify.aggregate_verification import cell_checks, noise_checks
 from pipelines.verify.charged import as_charged, differences
@@ -123,6 +123,9 @@ def _twin_checks(package: SyntheticPackage) -> list[tuple[str, _Run]]:
         ("measured", partial(twin.measured, package)),
         ("same-labels", partial(twin.same_labels, package)),
         ("size", partial(twin.size, package)),
+        ("same-learners", partial(margins.same_learners, package)),
+        ("margins", partial(margins.margins, package)),
+        ("description", partial(twin.description, package)),
     ]
 
 

@@ -26,6 +26,8 @@ from schemas.manifest import (
     ROWS_KEY,
 )
 
+_DESCRIPTION: Final = "Invented learners that stand in for a research extract; README.md says how."
+
 _OFF: Final = {True: 12, False: 18}
 """In standard deviations: how far the number of learners may be from a total, Gaussian or not."""
 
@@ -132,6 +134,12 @@ def size(package: SyntheticPackage) -> Outcome:
         if number > most * (total + off):
             faults.append(f"more {table.resource.name} than {cells.name} allows")
     return outcome(faults, f"{plural(number, 'row')} as every table of cells allows")
+
+
+def description(package: SyntheticPackage) -> Outcome:
+    """The package is described as all of its kind are: no other words are asked of anybody."""
+    told = package.manifest.cells.description
+    return outcome(["other words"] if told != _DESCRIPTION else [], "as of any twin")
 
 
 def _reach(package: SyntheticPackage, cells: Cells) -> float:

@@ -13,13 +13,14 @@ from pipelines.verify import (
     verify_microdata,
     verify_package,
 )
+from pipelines.verify.margins import margins, same_learners
 from pipelines.verify.package import read_folder
 from pipelines.verify.synthetic import read_synthetic
 from pipelines.verify.twin import size
-from tests import cells, forging
+from tests import cells, forging, twinpackage
 from tests.cells import failed, fields_of, measured, rewrite, set_cell, table_of
 from tests.forging import edit, key, seal
-from tests.twinpackage import INVENTED, approve, build, retell
+from tests.twinpackage import GENDERS, INVENTED, approve, build, retell
 
 
 @pytest.fixture
@@ -235,6 +236,11 @@ def cheaper(root):
     edit(root, lambda m: measured(m, "marginal_02", "learners").update(micro_rho=1))
 
 
+def other_description(root):
+    """The package is described by a figure about real learners."""
+    edit(root, lambda m: m.update(description="Invented; 2,881 real learners."))
+
+
 def say(old, new):
     """Change the README."""
     return lambda root: cells.retell(root, old, new)
@@ -268,8 +274,8 @@ FORGERIES = [
     (more_rows_told_apart, {"same-labels"}),
     (more_labels, {"same-labels"}),
     (other_label_order, {"same-labels"}),
-    (more_learners, {"size"}),
-    (fewer_learners, {"size"}),
+    (more_learners, {"size", "margins"}),
+    (fewer_learners, {"size", "same-learners"}),
     (missing_cell, {"grid"}),
     (true_counts, {"columns"}),
     (null_cell, {"no-nulls"}),
@@ -278,6 +284,7 @@ FORGERIES = [
     (no_marginal_of_rows, {"measured"}),
     (other_scale, {"costs", "half-widths", "promise-text"}),
     (cheaper, {"costs", "totals"}),
+    (other_description, {"description"}),
     (say(LINE, ""), {"promise-text"}),
     (say(LINE, f"Not so: {LINE}"), {"promise-text"}),
     (say("`learners`, `enrolments`", "`enrolments`"), {"promise-text"}),
@@ -329,8 +336,8 @@ def item_twice_for_a_key(root):
         (key_in_two_items, {"scope"}),
         (item_twice_for_a_key, {"unique-rows"}),
         (more_rows, {"size"}),
-        (fewer_rows, {"size"}),
-        (joining_scope, {"scope", "size"}),
+        (fewer_rows, {"size", "same-learners"}),
+        (joining_scope, {"scope", "size", "margins"}),
     ],
 )
 def test_forgery_of_courses(course, forge, checks):
@@ -358,6 +365,82 @@ def test_number_of_learners(tmp_path, scope, pure, off):
         set_cell(root, "marginal_03", "learners", total)
         set_cell(root, "marginal_03", "learners", 0, 1)
         assert size(read_synthetic(read_folder(root))).ok == holds
+
+
+@pytest.mark.parametrize("total, holds", [(69, True), (70, False), (-39, True), (-40, False)])
+def test_tables_of_the_same_learners(release, total, holds):
+    """Two totals of noise 4 in two cells each are 54.5 apart at most, and the other one is 15.
+
+    sqrt(2 * 4 * 4^2 * ln(2 * 6 / 1e-9)) = 54.51, as there are six pairs of tables.
+    """
+    set_cell(release, "marginal_03", "learners", total)
+    set_cell(release, "marginal_03", "learners", 0, 1)
+    assert same_learners(read_synthetic(read_folder(release))).ok == holds
+
+
+def invent(root, name, rows):
+    """Rows more of a table of invented learners, whose keys are numbers."""
+    add_rows(root, name, *((key("more", number), *rest) for number, *rest in rows))
+
+
+@pytest.mark.parametrize("pure, more, holds", [
+    (False, 91, True), (False, 92, False), (True, 156, True), (True, 157, False),
+])  # fmt: skip
+def test_learners_of_a_label(tmp_path, pure, more, holds):
+    """Of 7 women as many may be 7 + 12 * 4, or 18 * sqrt(2) * 4, and 4 roots of all learners.
+
+    With 91 more they are 95, of 7 + 48 + 4 * sqrt(103) = 95.6; with 92 more 96, of 95.8.
+    """
+    root = build(tmp_path / "package", "release", pure=pure)
+    invent(root, "learners", [(number, "F") for number in range(more)])
+    told = [(n, course, "fail", "low") for n in range(more) for course in "AB"[: 1 + n % 2]]
+    invent(root, "enrolments", told)
+    assert margins(read_synthetic(read_folder(root))).ok == holds
+
+
+@pytest.mark.parametrize("more, holds", [(94, True), (95, False)])
+def test_learners_of_so_many_rows(release, more, holds):
+    """Of 11 learners with two rows as many may be 11 + 12 * 4, and 4 roots of all learners.
+
+    With 94 more they are 100, of 59 + 4 * sqrt(106) = 100.2; with 95 more 101, of 100.4.
+    """
+    invent(release, "learners", [(number, GENDERS[number % 3]) for number in range(more)])
+    for course in "AB":
+        told = [(number, course, "fail", "low") for number in range(more)]
+        invent(release, "enrolments", told)
+    assert margins(read_synthetic(read_folder(release))).ok == holds
+
+
+@pytest.mark.parametrize("more, holds", [(244, True), (246, False)])
+def test_rows_of_courses(course, more, holds):
+    """By 4 + 2 * 11 there may be 26 + 12 * 4 * sqrt(1 + 4) rows, and 2 * 4 roots of their number.
+
+    With 244 more they are 262, of 133.3 + 8 * sqrt(262) = 262.8; with 246 more 264, of 263.3.
+    """
+    told = [
+        (number, "ABC"[number % 3], GENDERS[number % 3], "fail", "low") for number in range(more)
+    ]
+    invent(course, "enrolments", told)
+    assert margins(read_synthetic(read_folder(course))).ok == holds
+
+
+OVERLAPPING = {
+    "marginal_01": (["gender", "course"], [3, 1, 0, 1, 2, 1, 2, 1, 1]),
+    "marginal_02": (["course", "result"], [3, 3, 2, 2, 1, 1]),
+    "marginal_03": (["clicks", "gender"], [1, 2, 1, 3, 2, 3]),
+    "marginal_04": (["result", "_rows"], [3, 3, 3, 3]),
+}
+"""Twelve learners, counted without noise."""
+
+
+def test_marginals_without_noise(tmp_path, monkeypatch):
+    """Sums of which no two tables share enough to tell, but all of them together: eight differ."""
+    monkeypatch.setattr(twinpackage, "MARGINALS", OVERLAPPING)
+    root = build(tmp_path / "package", "release")
+    assert failed(root) == {"figures"}
+    set_cell(root, "marginal_01", "learners", 12)
+    seal(root)
+    assert failed(root) == set()
 
 
 def other_meaning(root):
