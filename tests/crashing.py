@@ -19,6 +19,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 import diffprivlib.mechanisms.geometric  # noqa: F401 - imported when noise is drawn
+import dp_accounting.pld.privacy_loss_distribution  # noqa: F401 - so is this, for a report
 import hypothesis  # noqa: F401 - pandera imports it in the middle of a build
 import numba.typed  # noqa: F401 - so does numba
 import opendp.prelude  # noqa: F401 - imported when noise is drawn

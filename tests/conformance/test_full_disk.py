@@ -27,7 +27,7 @@ from tests.crashing import (
 SIZES = [500, 2_000, 50_000]
 """Bytes that a file may have at most; a build writes larger ones."""
 
-SOME = ("read", "write", "record", "keep a copy", "publish", "hand over")
+SOME = ("read", "write", "record", "publish")
 
 
 def ends_well(world, ended) -> None:
