@@ -28,7 +28,7 @@ demo: $(STAMP) ## walk the whole way on synthetic learners, anew in demo/
 	@$(BIN)/kohort demo --out demo
 
 test: $(STAMP) ## run all tests, warnings as errors, with coverage
-	@$(BIN)/python -m pytest --numprocesses 2 --dist worksteal --cov --cov-report=
+	@$(BIN)/python -m pytest --numprocesses 2 --cov --cov-report=
 	@$(BIN)/coverage report --include='anonymizer/*' --fail-under=95
 	@$(BIN)/coverage report --include='schemas/*' --fail-under=95
 

@@ -84,5 +84,5 @@ def test_killed_while_cleaning_up(worlds, tmp_path, step: str):
         recover, number = world.words("recover"), 1
         while Child(recover, AtMoment(number, kill_me)).end().killed:
             assert_whole(world)
-            number += 11
+            number += 23
         assert build_next(world)["again"] is (step in AFTER)

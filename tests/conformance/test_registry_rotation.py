@@ -65,7 +65,10 @@ PROCESSES = multiprocessing.get_context("fork")
 
 LONGEST = 60
 
-pytestmark = pytest.mark.filterwarnings("ignore:This process:DeprecationWarning")
+# Other tests of this process have threads, those of JAX among them, that no rotation needs.
+pytestmark = pytest.mark.filterwarnings(
+    "ignore:This process:DeprecationWarning", "ignore:os.fork:RuntimeWarning"
+)
 
 
 @pytest.fixture
